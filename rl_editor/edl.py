@@ -2,43 +2,291 @@
 
 Clips lie on a timeline and overlap where they are crossfaded: the output is the sum of all
 clips, each under its own fades. A clip's source range includes its share of the overlap.
-All times are whole samples of the source's rate, written as seconds.
+All times are whole samples of the source's rate, written as seconds; the output's length is
+the latest end of a clip, and what no clip covers is silence. `docs/edl.md` describes the file.
+
+In: clips, decisions, joins. Out: `NAME.edl.json`, and the same list back from it without loss.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+import itertools
+import json
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rl_editor.actions import ActionType, Amount, Size
+from rl_editor.edl_fields import (
+    Check,
+    flag,
+    integer,
+    list_of,
+    number,
+    one_of,
+    optional,
+    record,
+    text_up_to,
+)
+from rl_editor.edl_types import (
+    CURVES,
+    Clip,
+    Decision,
+    EditDecisionList,
+    EdlGrid,
+    Join,
+    Source,
+    back_to_back,
+    timeline_length,
+)
+from rl_editor.errors import UserError
+from rl_editor.materials import Material
+from rl_editor.units import seconds_to_samples
+
+__all__ = [
+    "CURVES",
+    "Clip",
+    "Decision",
+    "EditDecisionList",
+    "EdlGrid",
+    "Join",
+    "Source",
+    "back_to_back",
+    "read_edl",
+    "timeline_length",
+    "write_edl",
+]
+
+FORMAT = "rl-editor-edl"
+VERSION = 1
+MAX_FILE_BYTES = 256 * 2**20
+MAX_CLIPS = 100_000
+MAX_BEATS = 1_000_000
+MAX_SECONDS = 1e6
+"""Longest recording, s: eleven days. These bounds keep a hostile file from filling memory."""
 
 
-@dataclass(frozen=True)
-class Clip:
-    """A span of the source, placed on the timeline and processed.
+def write_edl(edl: EditDecisionList, path: str | Path) -> None:
+    """Write the list as JSON; the file appears whole or not at all.
 
-    Attributes:
-        source_start_s, source_end_s: half-open span of the source.
-        timeline_start_s: where its first sample lands in the output.
-        gain_db: level change.
-        fade_in_s, fade_out_s: lengths of the fades at its ends, on the timeline; 0 is none.
-        fade_in_curve, fade_out_curve: one of `effects.FADE_CURVES`.
-        rate: speed, 1.25 plays in 1/1.25 of the time at the same pitch.
-        semitones: pitch shift at the same speed.
-        reverse: played backwards.
-        eq_low_db, eq_high_db: shelves at 200 Hz and 4 kHz; 0 is flat.
-        distortion, reverb: strength in [0, 1]; 0 is dry.
+    Raises:
+        UserError: the list breaks a rule of the format, or the file cannot be written.
     """
+    path = Path(path)
+    content = json.dumps(_to_json(edl), indent=1, allow_nan=True)
+    _from_json(json.loads(content), str(path))
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "x", encoding="utf-8") as file:
+            file.write(content + "\n")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(
+            f"{path} should become the edit decision list, but cannot be written "
+            f"({error.strerror}); choose another place."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
-    source_start_s: float
-    source_end_s: float
-    timeline_start_s: float = 0.0
-    gain_db: float = 0.0
-    fade_in_s: float = 0.0
-    fade_out_s: float = 0.0
-    fade_in_curve: str = "linear"
-    fade_out_curve: str = "linear"
-    rate: float = 1.0
-    semitones: float = 0.0
-    reverse: bool = False
-    eq_low_db: float = 0.0
-    eq_high_db: float = 0.0
-    distortion: float = 0.0
-    reverb: float = 0.0
+
+def read_edl(path: str | Path) -> EditDecisionList:
+    """Return the list in a file that `write_edl` or another program wrote.
+
+    Nothing but the file itself is opened: `source.path` stays a string.
+
+    Raises:
+        UserError: the file cannot be read or breaks a rule of the format; names the field.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise UserError(
+            f"{path} should be an edit decision list, but cannot be read ({error.strerror})."
+        ) from error
+    if len(content) > MAX_FILE_BYTES:
+        raise UserError(f"{path} is larger than {MAX_FILE_BYTES} bytes; no edit needs as much.")
+    try:
+        values = json.loads(content.decode("utf-8"), object_pairs_hook=_unique_keys)
+    except (ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path} should be an edit decision list in JSON, but is not ({error}); make it again."
+        ) from error
+    return _from_json(values, str(path))
+
+
+def _to_json(edl: EditDecisionList) -> dict[str, Any]:
+    return {"format": FORMAT, "version": VERSION, **asdict(edl)}
+
+
+def _unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return values
+
+
+def _from_json(values: Any, where: str) -> EditDecisionList:
+    """Return the list in decoded JSON; `where` names the file in messages."""
+    kind = values.get("format") if isinstance(values, dict) else None
+    if kind != FORMAT:
+        raise UserError(f"{where} should have the format {FORMAT!r}, but is something else.")
+    version = values.get("version")
+    if type(version) is not int or version != VERSION:
+        raise UserError(
+            f"{where} should have version {VERSION} of the format, but has {version!r:.40}; "
+            "update rl_editor or write the list again."
+        )
+    body = {name: value for name, value in values.items() if name not in ("format", "version")}
+    edl = _CHECK_EDL(body, where)
+    _check_clips(edl, where)
+    _check_grid(edl, where)
+    return edl
+
+
+def _check_clips(edl: EditDecisionList, where: str) -> None:
+    """Raise UserError unless clips lie inside the source, in order, and make up the length."""
+    sr = edl.source.sample_rate
+    n_source = seconds_to_samples(edl.source.duration_s, sr)
+    latest_start = 0
+    for i, clip in enumerate(edl.clips):
+        name = f"{where}.clips[{i}]"
+        start, stop = clip.source_samples(sr)
+        if not start < stop <= n_source:
+            raise UserError(
+                f"{name} must be a span inside the source's {edl.source.duration_s:g} s, but goes "
+                f"from source_start_s {clip.source_start_s:g} to source_end_s "
+                f"{clip.source_end_s:g}; correct it."
+            )
+        first, last = clip.timeline_samples(sr)
+        if first < latest_start or last == first:
+            raise UserError(
+                f"{name}.timeline_start_s must not lie before that of the clip before, and the "
+                f"clip must last a sample at least, but it starts at {clip.timeline_start_s:g} s "
+                f"and lasts {last - first} samples; put the clips in the order of the output."
+            )
+        latest_start = first
+        for fade in ("fade_in_s", "fade_out_s"):
+            if seconds_to_samples(getattr(clip, fade), sr) > last - first:
+                raise UserError(
+                    f"{name}.{fade} must not be longer than the clip's {(last - first) / sr:g} s, "
+                    f"but is {getattr(clip, fade):g}; shorten it."
+                )
+    length = timeline_length(edl.clips, sr)
+    if seconds_to_samples(edl.duration_s, sr) != length:
+        raise UserError(
+            f"{where}.duration_s must be the latest end of a clip, {length / sr:.9g} s, but is "
+            f"{edl.duration_s:.9g}; correct it."
+        )
+
+
+def _check_grid(edl: EditDecisionList, where: str) -> None:
+    """Raise UserError unless beats rise inside the source and indices point to beats."""
+    beats, downbeats = edl.grid.beats_s, edl.grid.downbeats
+    for name, items, end in (
+        ("beats_s", beats, edl.source.duration_s),
+        ("downbeats", downbeats, len(beats)),
+    ):
+        rising = all(a < b for a, b in itertools.pairwise(items))
+        if not rising or (items and items[-1] >= end):
+            raise UserError(
+                f"{where}.grid.{name} must rise strictly and stay below {end:g}; correct it."
+            )
+    for i, decision in enumerate(edl.decisions):
+        if decision.beat >= len(beats):
+            raise UserError(
+                f"{where}.decisions[{i}].beat must be one of the grid's {len(beats)} beats, but is "
+                f"{decision.beat}; correct it."
+            )
+
+
+def _names(enum: Iterable[Any]) -> Check:
+    return one_of([member.name for member in enum])
+
+
+_TIME = number(0, MAX_SECONDS)
+_ANY_NUMBER = number(-1e12, 1e12)
+_PERCENTILE = number(0, 100)
+
+_CHECK_CLIP = record(
+    Clip,
+    {
+        "source_start_s": _TIME,
+        "source_end_s": _TIME,
+        "timeline_start_s": _TIME,
+        "gain_db": number(-120, 60),
+        "fade_in_s": _TIME,
+        "fade_out_s": _TIME,
+        "fade_in_curve": one_of(CURVES),
+        "fade_out_curve": one_of(CURVES),
+        "rate": number(0.25, 4),
+        "semitones": number(-24, 24),
+        "reverse": flag,
+        "eq_low_db": number(-24, 24),
+        "eq_high_db": number(-24, 24),
+        "distortion": number(0, 1),
+        "reverb": number(0, 1),
+    },
+)
+_CHECK_DECISION = record(
+    Decision,
+    {
+        "beat": integer(0, MAX_BEATS),
+        "time_s": _TIME,
+        "type": _names(ActionType),
+        "size": _names(Size),
+        "amount": _names(Amount),
+        "probability": optional(number(0, 1)),
+        "material": optional(_names(Material)),
+        "reason": text_up_to(1000),
+    },
+)
+_CHECK_JOIN = record(
+    Join,
+    {
+        "timeline_s": _TIME,
+        "crossfade_s": _TIME,
+        "curve": one_of(CURVES),
+        "click_energy": _ANY_NUMBER,
+        "click_energy_percentile": _PERCENTILE,
+        "level_step_db": _ANY_NUMBER,
+        "level_step_db_percentile": _PERCENTILE,
+        "beat_phase_error_ms": _ANY_NUMBER,
+        "beat_phase_error_ms_percentile": _PERCENTILE,
+        "harmonic_distance": _ANY_NUMBER,
+        "harmonic_distance_percentile": _PERCENTILE,
+    },
+)
+_CHECK_EDL = record(
+    EditDecisionList,
+    {
+        "source": record(
+            Source,
+            {
+                "path": text_up_to(4096),
+                "sha256": text_up_to(64),
+                "sample_rate": integer(1, 768_000),
+                "channels": integer(1, 1024),
+                "duration_s": _TIME,
+            },
+        ),
+        "duration_s": number(0, 100 * MAX_SECONDS),
+        "clips": list_of(_CHECK_CLIP, MAX_CLIPS),
+        "decisions": list_of(_CHECK_DECISION, MAX_BEATS),
+        "grid": record(
+            EdlGrid,
+            {
+                "beats_s": list_of(_TIME, MAX_BEATS),
+                "downbeats": list_of(integer(0, MAX_BEATS), MAX_BEATS),
+                "meter": integer(1, 64),
+                "tempo_bpm": number(1, 1000),
+            },
+        ),
+        "joins": list_of(_CHECK_JOIN, MAX_CLIPS),
+    },
+)
