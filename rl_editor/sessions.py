@@ -1,0 +1,226 @@
+"""Made-up raw sessions: from a finished track to a recording that could have led to it.
+
+`make_session` plans what goes wrong (`session_plan`), lays it out in one array and records it as a
+device would: room tone, hum, clipping, a narrow band. The truth is exact: wanted segments are the
+track's own samples times the level of their take, before the recording's colour is added.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rl_editor.grid import BeatGrid
+from rl_editor.materials import Material
+from rl_editor.session_plan import Part, plan_session
+from rl_editor.session_settings import SessionSettings
+from rl_editor.truth import Segment, Truth
+from rl_editor.units import db_to_gain, format_time, samples_to_seconds
+
+Audio = NDArray[np.float32]
+
+_BLOCK = 1 << 19
+"""Samples that are coloured at a time."""
+_SEAM_CROSSFADE_S = (0.003, 0.02)
+"""Range of crossfades between copies of the piece."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A raw recording and what is true about it.
+
+    Attributes:
+        signal: [S', C'] float32, the raw recording.
+        sr: sample rate, Hz.
+        truth: which of it belongs in the edit; times are whole samples over `sr`.
+        gains: amplitude factor from the track to the raw recording, one for each segment; 1 for
+            what is no plain copy of the track.
+        name: of the settings it was made with.
+        summary: one line about what went wrong.
+    """
+
+    signal: Audio
+    sr: int
+    truth: Truth
+    gains: tuple[float, ...]
+    name: str
+    summary: str
+
+
+def make_session(
+    signal: Audio, sr: int, grid: BeatGrid, rng: np.random.Generator, settings: SessionSettings
+) -> Session:
+    """Return a session that could have led to a finished track.
+
+    The same generator state gives the same bytes (on machines that agree on espeak-ng).
+
+    Args:
+        signal: [S, C] float32, the finished track.
+        sr: sample rate, Hz.
+        grid: of the finished track; its end is the track's end.
+        rng: source of everything that is random.
+        settings: how hard, see `SessionSettings.draw`.
+
+    Raises:
+        ValueError: if the signal is empty, not finite or not [S, C].
+    """
+    if signal.ndim != 2 or len(signal) == 0 or not np.all(np.isfinite(signal)):
+        raise ValueError(f"a track is finite audio [S, C], but has the shape {signal.shape}")
+    if signal.shape[1] > 1 and rng.random() < settings.mono:
+        signal = signal.mean(axis=1, keepdims=True)
+    parts = plan_session(signal, sr, grid, rng, settings)
+    raw = _lay_out(parts, signal, sr, rng)
+    scale = _record(raw, float(np.abs(signal).max()), sr, rng, settings)
+    gains = tuple(p.gain * scale if p.start is not None else 1.0 for p in parts)
+    truth = _truth(parts, len(raw), sr)
+    return Session(raw, sr, truth, gains, settings.name, _summary(truth))
+
+
+def _lay_out(parts: list[Part], signal: Audio, sr: int, rng: np.random.Generator) -> Audio:
+    """Return [S', C] all parts one after the other, faded into each other where not wanted."""
+    offsets = np.concatenate([[0], np.cumsum([p.n for p in parts])])
+    raw = np.zeros((int(offsets[-1]), signal.shape[1]), dtype=np.float32)
+    for part, offset in zip(parts, offsets, strict=False):
+        source = signal[part.start : part.stop] if part.audio is None else part.audio
+        np.multiply(source, np.float32(part.gain), out=raw[offset : offset + part.n])
+    ring_s = float(rng.choice([0.0, 0.01, 0.1, 0.6]))
+    for before, after, offset in zip(parts, parts[1:], offsets[1:], strict=False):
+        is_continuous = before.stop is not None and before.stop == after.start
+        if not is_continuous:
+            _ring_out(raw, int(offset), before, after, signal, _seam(after, ring_s, sr, rng))
+            _ring_in(raw, int(offset), before, after, signal, _seam(before, ring_s * 0.1, sr, rng))
+    return raw
+
+
+def _seam(unwanted: Part, ring_s: float, sr: int, rng: np.random.Generator) -> int:
+    """Return the length of a fade into a gap, or of a crossfade into another take, samples."""
+    seconds = ring_s * rng.uniform(0.3, 1.5) if unwanted.is_gap else rng.uniform(*_SEAM_CROSSFADE_S)
+    return int(sr * seconds)
+
+
+def _ring_out(raw: Audio, offset: int, before: Part, after: Part, signal: Audio, n: int) -> None:
+    """Let the piece go on under the unwanted part that follows it, dying away."""
+    if before.stop is None or after.wanted:
+        return
+    n = min(n, after.n, len(signal) - before.stop)
+    fade = np.linspace(1.0, 0.0, n, dtype=np.float32)[:, None]
+    if not after.is_gap:
+        raw[offset : offset + n] *= 1.0 - fade
+        fade = np.sqrt(fade) if after.start is None else fade
+    else:
+        fade = fade**3
+    raw[offset : offset + n] += (
+        signal[before.stop : before.stop + n] * fade * np.float32(before.gain)
+    )
+
+
+def _ring_in(raw: Audio, offset: int, before: Part, after: Part, signal: Audio, n: int) -> None:
+    """Fade the piece in under the end of the unwanted part before it."""
+    if not after.wanted or before.wanted or after.start is None:
+        return
+    n = min(n, before.n, after.start)
+    fade = np.linspace(0.0, 1.0, n, dtype=np.float32)[:, None]
+    if not before.is_gap:
+        raw[offset - n : offset] *= 1.0 - fade
+    raw[offset - n : offset] += (
+        signal[after.start - n : after.start] * fade * np.float32(after.gain)
+    )
+
+
+def _record(
+    raw: Audio, track_peak: float, sr: int, rng: np.random.Generator, settings: SessionSettings
+) -> float:
+    """Add the colour of a device to `raw` in place and return the level it was recorded at."""
+    peak = max(float(np.abs(raw).max()), track_peak, 1e-6)
+    scale = float(db_to_gain(rng.uniform(*settings.peak_db))) / peak
+    raw *= np.float32(scale)
+    colour = _Colour(raw.shape[1], sr, rng, settings)
+    for start in range(0, len(raw), _BLOCK):
+        block = raw[start : start + _BLOCK]
+        colour.apply(block, start)
+    top = float(np.abs(raw).max())
+    if top > 1.0:
+        raw /= np.float32(top)
+        scale /= top
+    return scale
+
+
+class _Colour:
+    """Noise, hum, overload and band limits of one recording, applied block by block."""
+
+    def __init__(
+        self, channels: int, sr: int, rng: np.random.Generator, settings: SessionSettings
+    ) -> None:
+        from scipy.signal import butter
+
+        self.sr, self.rng = sr, rng
+        has_noise = rng.random() < settings.noise_floor
+        self.noise = db_to_gain(rng.uniform(*settings.noise_floor_db)) if has_noise else 0.0
+        darkness_hz = min(float(10.0 ** rng.uniform(2.5, 4.3)), 0.45 * sr)
+        self.noise_filter = butter(1, darkness_hz, fs=sr, output="sos").astype(np.float32)
+        self.noise_state = np.zeros((1, 2, channels), dtype=np.float32)
+        self.noise *= np.sqrt(0.5 * sr / darkness_hz) * 0.8
+        has_hum = rng.random() < settings.hum
+        self.hum = db_to_gain(rng.uniform(-75.0, -42.0)) if has_hum else 0.0
+        self.hum_hz = float(rng.choice([50.0, 60.0]))
+        self.hum_mix = rng.uniform(0.1, 1.0, 6) / np.arange(1, 7)
+        self.clip = rng.uniform(0.3, 0.9) if rng.random() < settings.clipping else None
+        self.band = None
+        if rng.random() < settings.band_pass:
+            low_hz, high_hz = rng.uniform(60, 350), min(rng.uniform(2800, 9000), 0.45 * sr)
+            self.band = butter(2, [low_hz, high_hz], "band", fs=sr, output="sos").astype(np.float32)
+            self.band_state = np.zeros((len(self.band), 2, channels), dtype=np.float32)
+
+    def apply(self, block: Audio, start: int) -> None:
+        """Colour `block` [n, C] in place; `start` is its first sample."""
+        from scipy.signal import sosfilt
+
+        if self.noise > 0.0:
+            white = self.rng.standard_normal(block.shape, dtype=np.float32)
+            noise, self.noise_state = sosfilt(self.noise_filter, white, axis=0, zi=self.noise_state)
+            block += np.float32(self.noise) * noise
+        if self.hum > 0.0:
+            block += np.float32(self.hum) * self._hum(start, len(block))[:, None]
+        if self.clip is not None:
+            np.clip(block, -self.clip, self.clip, out=block)
+        if self.band is not None:
+            block[:], self.band_state = sosfilt(self.band, block, axis=0, zi=self.band_state)
+
+    def _hum(self, start: int, n: int) -> Audio:
+        phase = np.arange(start, start + n) * (self.hum_hz / self.sr) % 1.0
+        table_phase = np.arange(1025) / 1024
+        harmonics = np.arange(1, 7)[:, None]
+        table = self.hum_mix @ np.sin(2 * np.pi * harmonics * table_phase)
+        return np.interp(phase, table_phase, table).astype(np.float32)
+
+
+def _truth(parts: list[Part], n_samples: int, sr: int) -> Truth:
+    edges_s = samples_to_seconds(np.concatenate([[0], np.cumsum([p.n for p in parts])]), sr)
+    segments = tuple(
+        Segment(
+            start_s=float(start_s),
+            end_s=float(end_s),
+            material=part.material,
+            wanted=part.wanted,
+            equally_good=part.equally_good,
+            piece_start_s=None if part.start is None else samples_to_seconds(part.start, sr),
+        )
+        for part, start_s, end_s in zip(parts, edges_s[:-1], edges_s[1:], strict=True)
+    )
+    return Truth(samples_to_seconds(n_samples, sr), segments)
+
+
+def _summary(truth: Truth) -> str:
+    """Return one line such as `3:10.0 of 5:02.1 wanted; talk 0:40.2, tuning 0:12.0`."""
+    wanted_s = sum(s.end_s - s.start_s for s in truth.segments if s.wanted)
+    line = f"{format_time(wanted_s)} of {format_time(truth.duration_s)} wanted"
+    seconds = {
+        m: sum(s.end_s - s.start_s for s in truth.segments if s.material == m and not s.wanted)
+        for m in Material
+    }
+    parts = [
+        f"{m.name.lower().replace('_', ' ')} {format_time(t)}" for m, t in seconds.items() if t
+    ]
+    return f"{line}; {', '.join(parts) if parts else 'nothing went wrong'}"

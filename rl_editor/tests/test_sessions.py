@@ -1,0 +1,171 @@
+"""Laws of made-up sessions: exact truth, exact audio, same seed same bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from rl_editor.errors import UserError
+from rl_editor.grid import steady_grid
+from rl_editor.materials import Material
+from rl_editor.session_files import perfect_edit, read_truth, write_session
+from rl_editor.session_flaws import FLAWS, Passage, break_off, spoil
+from rl_editor.session_plan import FILLS, TAKES
+from rl_editor.session_settings import DIFFICULTIES, SessionSettings
+from rl_editor.sessions import make_session
+
+SR = 8000
+CLEAN_DEVICE = dict(noise_floor=0.0, hum=0.0, clipping=0.0, band_pass=0.0, mono=0.0)
+ALL_KINDS = dict.fromkeys((*FILLS, *TAKES), 1.0)
+
+
+@pytest.fixture(scope="module")
+def piece():
+    """[S, 2] half a minute of a melody over noise, no two bars alike."""
+    rng = np.random.default_rng(7)
+    n = 30 * SR
+    pitch = np.repeat(rng.uniform(110, 880, 120), n // 120)
+    melody = np.sin(2 * np.pi * np.cumsum(pitch) / SR)
+    noise = rng.standard_normal((n, 2)) * 0.02
+    return (0.4 * melody[:, None] + noise).astype(np.float32)
+
+
+def session(piece, seed, **changes):
+    settings = dataclasses.replace(SessionSettings(speech_program=0.0), **changes)
+    grid = steady_grid(len(piece) / SR, 120.0)
+    return make_session(piece, SR, grid, np.random.default_rng(seed), settings)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_perfect_edit_without_noise_is_the_track_at_another_level(piece, seed):
+    made = session(piece, seed, late_retake=1.0, out_of_order=1.0, **CLEAN_DEVICE)
+    edit = perfect_edit(made)
+    first = min(
+        (s.piece_start_s, g)
+        for s, g in zip(made.truth.segments, made.gains, strict=True)
+        if s.wanted
+    )[1]
+    assert edit.shape == piece.shape
+    level = min(first, 1.0 / np.abs(piece).max())
+    np.testing.assert_allclose(edit, piece * np.float32(level), atol=2e-6)
+
+
+def test_each_wanted_segment_is_the_track_times_its_gain(piece):
+    made = session(piece, 3, **CLEAN_DEVICE)
+    for segment, gain in zip(made.truth.segments, made.gains, strict=True):
+        if segment.wanted:
+            raw = made.signal[round(segment.start_s * SR) : round(segment.end_s * SR)]
+            start = round(segment.piece_start_s * SR)
+            np.testing.assert_allclose(raw, piece[start : start + len(raw)] * gain, atol=1e-6)
+
+
+def test_equally_good_copies_are_the_track_but_for_their_seams(piece):
+    changes = ALL_KINDS | CLEAN_DEVICE | {"unwanted_share": (0.7, 0.7)}
+    made = session(piece, 5, **changes)
+    copies = [
+        (s, g) for s, g in zip(made.truth.segments, made.gains, strict=True) if s.equally_good
+    ]
+    assert copies
+    seam = round(0.021 * SR)
+    for segment, gain in copies:
+        raw = made.signal[round(segment.start_s * SR) : round(segment.end_s * SR)]
+        start = round(segment.piece_start_s * SR)
+        inner = slice(seam, len(raw) - seam)
+        np.testing.assert_allclose(
+            raw[inner], piece[start : start + len(raw)][inner] * gain, atol=1e-6
+        )
+
+
+@pytest.mark.parametrize("difficulty", DIFFICULTIES)
+@pytest.mark.parametrize("seed", range(3))
+def test_truth_tiles_wanted_is_the_whole_piece_and_levels_are_sane(piece, difficulty, seed):
+    settings = dataclasses.replace(SessionSettings.named(difficulty), speech_program=0.0)
+    grid = steady_grid(len(piece) / SR, 120.0)
+    made = make_session(piece, SR, grid, np.random.default_rng(seed), settings)
+    assert made.truth.duration_s == len(made.signal) / SR
+    wanted = sorted((s.piece_start_s, s.end_s - s.start_s) for s in made.truth.segments if s.wanted)
+    ends = np.cumsum([length for _, length in wanted])
+    np.testing.assert_allclose([start for start, _ in wanted], [0.0, *ends[:-1]], atol=1e-9)
+    assert ends[-1] == pytest.approx(len(piece) / SR)
+    assert np.all(np.isfinite(made.signal))
+    assert 0.1 < np.abs(made.signal).max() <= 1.0
+
+
+def test_same_seed_same_bytes(piece):
+    first, second = (session(piece, 11, noise_floor=1.0, hum=1.0) for _ in range(2))
+    assert first.signal.tobytes() == second.signal.tobytes()
+    assert first.truth == second.truth
+    assert session(piece, 12).truth != first.truth
+
+
+@pytest.mark.parametrize("kind", [*FILLS, *TAKES])
+def test_a_kind_with_probability_one_occurs(piece, kind):
+    names = {"second_take": "REDUNDANT_REPEAT", "long_repeat": "REDUNDANT_REPEAT"}
+    changes = dict.fromkeys((*FILLS, *TAKES), 0.0) | {kind: 1.0}
+    made = session(piece, 2, unwanted_share=(0.6, 0.6), pre_roll=0.0, late_retake=0.0, **changes)
+    found = {s.material for s in made.truth.segments}
+    assert Material[names.get(kind, kind.upper())] in found
+
+
+def test_all_kinds_occur_together_and_fill_the_share(piece):
+    made = session(piece, 4, unwanted_share=(0.8, 0.8), **ALL_KINDS)
+    assert {s.material for s in made.truth.segments} == set(Material)
+    wanted_s = sum(s.end_s - s.start_s for s in made.truth.segments if s.wanted)
+    assert 0.1 < wanted_s / made.truth.duration_s < 0.3
+
+
+def test_no_share_means_a_clean_session(piece):
+    made = session(piece, 0, unwanted_share=(0.0, 0.0), take_gain_db=(0.0, 0.0), **CLEAN_DEVICE)
+    assert [s.material for s in made.truth.segments] == [Material.MUSIC]
+    assert "nothing went wrong" in made.summary
+
+
+def test_settings_are_checked():
+    with pytest.raises(ValueError, match="probability"):
+        SessionSettings(talk=1.5)
+    with pytest.raises(ValueError, match="range"):
+        SessionSettings(peak_db=(0.0, -3.0))
+    drawn = {SessionSettings.draw(np.random.default_rng(seed)).name for seed in range(60)}
+    assert drawn == set(DIFFICULTIES)
+
+
+@pytest.mark.parametrize("flaw", FLAWS)
+def test_every_flaw_changes_the_passage_and_stays_finite(piece, flaw):
+    passage = Passage(piece[: 4 * SR], SR, SR // 2, SR)
+    spoiled = FLAWS[flaw](passage, np.random.default_rng(1))
+    assert np.all(np.isfinite(spoiled))
+    assert spoiled.dtype == np.float32
+    n = min(len(spoiled), 4 * SR)
+    assert np.abs(spoiled[:n] - piece[:n]).max() > 0.01
+
+
+def test_spoil_leaves_its_input_alone_and_break_off_ends_in_silence(piece):
+    before = piece.copy()
+    spoil(piece[:SR], SR, SR // 2, np.random.default_rng(0))
+    ended = break_off(piece[:SR], SR, np.random.default_rng(0))
+    assert np.array_equal(piece, before)
+    assert np.abs(ended[-1]).max() == 0.0
+
+
+def test_written_truth_reads_back_and_audio_has_its_length(piece, tmp_path):
+    import soundfile as sf
+
+    made = session(piece, 9)
+    raw, edit, truth = write_session(made, tmp_path, "jam")
+    assert read_truth(truth) == made.truth
+    assert raw.name == "jam_raw.wav"
+    assert edit.name == "jam_edit.wav"
+    assert sf.info(raw).frames == len(made.signal)
+    assert sf.info(edit).frames == len(piece)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"format": "rl-editor-truth", "version": 2}'])
+def test_a_file_that_is_no_truth_is_one_clear_sentence(tmp_path, text):
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    with pytest.raises(UserError):
+        read_truth(path)
+    with pytest.raises(UserError, match="cannot be read"):
+        read_truth(tmp_path / "missing.json")
