@@ -1,0 +1,269 @@
+"""What one frame of sound is like: 52 numbers, 50 times a second.
+
+Input is a mono signal `[S]` at the analysis rate, output `FrameFeatures` with `[T, 52]`
+values in librosa's units. Definitions and edge behaviour are those of librosa 0.10-0.11
+(McFee et al. 2015) with its defaults, except that the tuning of chroma is fixed at
+A4 = 440 Hz: estimating it needs the whole spectrogram at once. Everything except RMS and zero
+crossings comes from the blocks of one short-time Fourier transform.
+
+Spectral contrast: Jiang et al., "Music type classification by spectral contrast feature",
+ICME 2002. Spectral flatness: Dubnov 2004. Onset strength: Böck and Widmer 2013, without the
+maximum filter.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rl_editor.config import AnalysisConfig
+from rl_editor.spectrogram import (
+    N_CHROMA,
+    bin_frequencies_hz,
+    chroma_bank,
+    frame_blocks,
+    frame_count,
+    magnitude_blocks,
+    mel_bank,
+    power_to_db,
+)
+
+N_MFCC = 13
+N_CONTRAST = 7
+CONTRAST_FIRST_EDGE_HZ = 200.0
+"""Bands: 0-200 Hz, then an octave each, the last one up to half the sample rate."""
+CONTRAST_QUANTILE = 0.02
+"""Share of a band's bins, at least one, whose mean is its peak and its valley."""
+ROLLOFF_SHARE = 0.85
+FLATNESS_FLOOR = 1e-10
+"""Power below which a bin counts as silent."""
+ZERO_CROSSING_FLOOR = 1e-10
+"""Amplitude below which a sample counts as zero."""
+DELTA_HALF_WIDTH = 4
+"""Frames on each side of the line that is fitted for an MFCC's delta."""
+
+PITCH_CLASSES = (
+    *("c", "c_sharp", "d", "d_sharp", "e", "f"),
+    *("f_sharp", "g", "g_sharp", "a", "a_sharp", "b"),
+)
+
+FRAME_NAMES: tuple[str, ...] = (
+    *("onset_strength", "rms", "centroid_hz", "bandwidth_hz", "rolloff_hz"),
+    *("flatness", "zero_crossing_rate"),
+    *(f"contrast_{band}_db" for band in range(N_CONTRAST)),
+    *(f"mfcc_{index}" for index in range(1, N_MFCC + 1)),
+    *(f"mfcc_{index}_delta" for index in range(1, N_MFCC + 1)),
+    *(f"chroma_{name}" for name in PITCH_CLASSES),
+)
+"""The 52 columns; `mfcc_1` is librosa's first coefficient (the overall level)."""
+
+CONTRAST = slice(7, 14)
+MFCC = slice(14, 27)
+MFCC_DELTA = slice(27, 40)
+CHROMA = slice(40, 52)
+
+Visitor = Callable[[int, NDArray[np.float32]], None]
+"""Called with (first frame, magnitude `[T, 1025]`) for each block."""
+
+
+@dataclass(frozen=True)
+class FrameFeatures:
+    """Frames of one recording.
+
+    Attributes:
+        values: [T, 52] float32, columns `FRAME_NAMES`.
+        mel_power: [T, n_mels] float32, power in mel bands (librosa's `melspectrogram`).
+    """
+
+    values: NDArray[np.float32]
+    mel_power: NDArray[np.float32]
+
+    @property
+    def chroma(self) -> NDArray[np.float32]:
+        """[T, 12] pitch classes from C, the strongest of each frame 1 (0 in silence)."""
+        return self.values[:, CHROMA]
+
+    @property
+    def power(self) -> NDArray[np.float32]:
+        """[T] mean squared amplitude."""
+        return np.square(self.values[:, FRAME_NAMES.index("rms")])
+
+
+def frame_features(
+    signal: NDArray[np.float32], config: AnalysisConfig, visit: Visitor | None = None
+) -> FrameFeatures:
+    """Return the frame features of a mono signal `[S]` in one pass over its spectrogram.
+
+    `visit` sees each block of magnitudes, so that others (beat tracking, a progress bar)
+    share the transform; it must not change the block.
+    """
+    n_frames = frame_count(len(signal), config)
+    values = np.zeros((n_frames, len(FRAME_NAMES)), dtype=np.float32)
+    mel_power = np.empty((n_frames, config.n_mels), dtype=np.float32)
+    peak = np.empty((n_frames, N_CONTRAST), dtype=np.float32)
+    valley = np.empty_like(peak)
+    filters = np.hstack([mel_bank(config), chroma_bank(config)])
+    bands = contrast_bands(config)
+    for first, magnitude in magnitude_blocks(signal, config):
+        rows = slice(first, first + len(magnitude))
+        power = np.square(magnitude)
+        filtered = power @ filters
+        mel_power[rows] = filtered[:, : config.n_mels]
+        values[rows, CHROMA] = _unit_maximum(filtered[:, config.n_mels :])
+        values[rows, 2:5] = _spectral_shape(magnitude, config)
+        values[rows, 5] = _flatness(power)
+        _contrast_extremes(magnitude, bands, peak[rows], valley[rows])
+        if visit is not None:
+            visit(first, magnitude)
+    values[:, CONTRAST] = power_to_db(peak) - power_to_db(valley)
+    _fill_time_domain(signal, config, values)
+    mel_db = power_to_db(mel_power)
+    values[:, 0] = onset_strength(mel_db, config)
+    values[:, MFCC] = mel_db @ _dct_matrix(config.n_mels)
+    values[:, MFCC_DELTA] = delta(values[:, MFCC])
+    return FrameFeatures(values=values, mel_power=mel_power)
+
+
+def onset_strength(level_db: NDArray[np.float32], config: AnalysisConfig) -> NDArray[np.float32]:
+    """Return the mean rise over bands `[T]`, in dB a frame, from levels `[T, bands]` in dB.
+
+    Equals `librosa.onset.onset_strength(S=level_db.T)`.
+    """
+    return centre_onsets(mean_rise(level_db), config)
+
+
+def mean_rise(level_db: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return `[T]` the mean over bands of how far each rose since the last frame; first one 0."""
+    rise = np.zeros(len(level_db), dtype=np.float32)
+    difference = level_db[1:] - level_db[:-1]
+    np.maximum(difference, 0.0, out=difference).mean(axis=1, out=rise[1:])
+    return rise
+
+
+def centre_onsets(rise: NDArray[np.float32], config: AnalysisConfig) -> NDArray[np.float32]:
+    """Return `rise` [T, ...] moved half a window later, the first frames 0, as librosa does.
+
+    A centred window sees an onset up to half a window before it is there.
+    """
+    shift = config.n_fft // (2 * config.hop_length)
+    centred = np.zeros_like(rise)
+    centred[shift:] = rise[: max(0, len(rise) - shift)]
+    return centred
+
+
+def delta(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the slope per frame of a line fitted over 9 frames, for each column of `[T, K]`.
+
+    Equals `librosa.feature.delta(width=9)`; the first and last four frames carry the slope of
+    the fit next to them. Below 9 frames the fit is as wide as fits, below 3 the slope is 0.
+    """
+    n_frames = len(values)
+    half = min(DELTA_HALF_WIDTH, (n_frames - 1) // 2)
+    if half == 0:
+        return np.zeros_like(values)
+    slope = np.zeros((n_frames - 2 * half, *values.shape[1:]), dtype=np.float32)
+    for offset in range(1, half + 1):
+        later = values[half + offset : n_frames - half + offset]
+        earlier = values[half - offset : n_frames - half - offset]
+        slope += offset * (later - earlier)
+    slope /= 2 * sum(offset**2 for offset in range(1, half + 1))
+    return np.pad(slope, [(half, half)] + [(0, 0)] * (values.ndim - 1), mode="edge")
+
+
+def contrast_bands(config: AnalysisConfig) -> tuple[tuple[slice, int], ...]:
+    """Return (bins, number of bins in the quantile) of each of the 7 contrast bands.
+
+    As in librosa, a band begins one bin below its edge and leaves out its highest bin; only
+    the last one goes to the end.
+    """
+    frequencies = bin_frequencies_hz(config)
+    edges = [0.0, *(CONTRAST_FIRST_EDGE_HZ * 2.0**octave for octave in range(N_CONTRAST))]
+    bands = []
+    for band, (low, high) in enumerate(itertools.pairwise(edges)):
+        inside = np.flatnonzero((frequencies >= low) & (frequencies <= high))
+        start = int(inside[0]) - (band > 0)
+        stop = int(inside[-1]) + 1
+        if band == N_CONTRAST - 1:
+            stop = len(frequencies)
+        n_extreme = max(1, round(CONTRAST_QUANTILE * (stop - start)))
+        bands.append((slice(start, stop if band == N_CONTRAST - 1 else stop - 1), n_extreme))
+    return tuple(bands)
+
+
+def _contrast_extremes(
+    magnitude: NDArray[np.float32],
+    bands: tuple[tuple[slice, int], ...],
+    peak: NDArray[np.float32],
+    valley: NDArray[np.float32],
+) -> None:
+    """Fill `peak` and `valley` [T, 7] with the means of each band's highest and lowest bins."""
+    for column, (bins, n_extreme) in enumerate(bands):
+        band = magnitude[:, bins]
+        if n_extreme == 1:
+            band.max(axis=1, out=peak[:, column])
+            band.min(axis=1, out=valley[:, column])
+            continue
+        ordered = np.partition(band, (n_extreme - 1, band.shape[1] - n_extreme), axis=1)
+        ordered[:, -n_extreme:].mean(axis=1, out=peak[:, column])
+        ordered[:, :n_extreme].mean(axis=1, out=valley[:, column])
+
+
+def _spectral_shape(magnitude: NDArray[np.float32], config: AnalysisConfig) -> NDArray[np.float64]:
+    """Return [T, 3] centroid, bandwidth and roll-off in Hz; 0 in silence."""
+    frequencies = bin_frequencies_hz(config)
+    # Double precision: the variance of a pure tone is a small difference of large moments.
+    moments = magnitude.astype(np.float64) @ np.stack(
+        [np.ones_like(frequencies), frequencies, frequencies**2], axis=1
+    )
+    total = np.where(moments[:, 0] < np.finfo(np.float32).tiny, 1.0, moments[:, 0])
+    centroid = moments[:, 1] / total
+    bandwidth = np.sqrt(np.maximum(moments[:, 2] / total - centroid**2, 0.0))
+    cumulative = np.cumsum(magnitude, axis=1)
+    below = cumulative < np.float32(ROLLOFF_SHARE) * cumulative[:, -1:]
+    rolloff = np.count_nonzero(below, axis=1) * (config.sr / config.n_fft)
+    return np.stack([centroid, bandwidth, rolloff], axis=1)
+
+
+def _flatness(power: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return [T] geometric over arithmetic mean of the power spectrum, in (0, 1]."""
+    floored = np.maximum(power, np.float32(FLATNESS_FLOOR))
+    arithmetic = floored.mean(axis=1)
+    return np.exp(np.log(floored, out=floored).mean(axis=1)) / arithmetic
+
+
+def _unit_maximum(chroma: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return [T, 12] scaled to a maximum of 1 in each frame, silent frames as they are."""
+    highest = chroma.max(axis=1, keepdims=True)
+    return chroma / np.where(highest < np.finfo(np.float32).tiny, np.float32(1.0), highest)
+
+
+def _fill_time_domain(
+    signal: NDArray[np.float32], config: AnalysisConfig, values: NDArray[np.float32]
+) -> None:
+    """Fill RMS and zero crossing rate, which librosa takes from the unwindowed frames."""
+    rms, crossing_rate = FRAME_NAMES.index("rms"), FRAME_NAMES.index("zero_crossing_rate")
+    for first, frames in frame_blocks(signal, config):
+        mean_square = np.einsum("ts,ts->t", frames, frames) / config.n_fft
+        values[first : first + len(frames), rms] = np.sqrt(mean_square)
+    for first, frames in frame_blocks(signal, config, pad_mode="edge"):
+        samples = np.concatenate([frames[:-1, : config.hop_length].ravel(), frames[-1]])
+        negative = samples < -np.float32(ZERO_CROSSING_FLOOR)
+        count = np.cumsum(np.append(False, negative[1:] != negative[:-1]), dtype=np.int32)
+        start = np.arange(len(frames)) * config.hop_length
+        crossings = count[start + config.n_fft - 1] - count[start]
+        values[first : first + len(frames), crossing_rate] = crossings / config.n_fft
+
+
+def _dct_matrix(n_mels: int) -> NDArray[np.float32]:
+    """Return the first 13 columns [n_mels, 13] of the orthonormal DCT-II."""
+    place = (np.arange(n_mels)[:, None] + 0.5) * np.arange(N_MFCC) * (np.pi / n_mels)
+    matrix = np.cos(place) * np.sqrt(2.0 / n_mels)
+    matrix[:, 0] *= np.sqrt(0.5)
+    return matrix.astype(np.float32)
+
+
+assert len(FRAME_NAMES) == 7 + N_CONTRAST + 2 * N_MFCC + N_CHROMA
