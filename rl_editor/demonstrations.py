@@ -1,0 +1,315 @@
+"""A known edit of a recording as actions: what behavioural cloning and the reward learn from.
+
+Labels come from the `Truth` for each beat. The actions keep the wanted beats and, where the
+finished piece has them in another order, move them as far as the actions can; they replay
+through `EditState` to that edit. What no action can say is reported, never forced.
+
+In: `Track`, `Truth`. Out: `Demonstration`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rl_editor.actions import Action, ActionType, Amount, Size
+from rl_editor.config import EpisodeConfig
+from rl_editor.edit_state import EditContext, EditState
+from rl_editor.grid import BeatGrid
+from rl_editor.spelling import largest_sizes, spell
+from rl_editor.track import Track
+from rl_editor.truth import Segment, Truth
+from rl_editor.units import format_time
+
+WANTED_SHARE = 0.5
+"""A beat is in the edit when at least this share of it is wanted."""
+SAME_PLACE_BEATS = 0.5
+"""Two passages follow each other in the piece when their times agree within this many beats."""
+MAX_LENGTH_ERROR_S = 0.1
+"""Decoders pad compressed files by less than this; more means another recording."""
+BEAM_WIDTH = 16
+"""Part-spelled edits that are followed at a time; one is enough unless passages moved."""
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """What is known about one recording, on its beats.
+
+    Attributes:
+        track: the recording.
+        truth: what is known about its seconds.
+        wanted: [N] share of the beat that belongs in the edit.
+        confidence: [N] in [0, 1], how sure the truth is.
+        material: [N] index of `Material`.
+        equally_good: [N] share of the beat that is left out only because another copy is in.
+        interchangeable: [N] share of the beat that has an equally good copy elsewhere, on
+            either side: of such beats, one copy belongs in the edit and any one is right.
+        actions: replay through `EditState` to the edit.
+        unexpressed: sentences about what the actions do not do.
+    """
+
+    track: Track
+    truth: Truth
+    wanted: NDArray[np.float64]
+    confidence: NDArray[np.float64]
+    material: NDArray[np.int64]
+    equally_good: NDArray[np.float64]
+    interchangeable: NDArray[np.float64]
+    actions: tuple[Action, ...]
+    unexpressed: tuple[str, ...]
+
+    @property
+    def keep(self) -> NDArray[np.bool_]:
+        """[N] True for the beats of the edit."""
+        return self.wanted >= WANTED_SHARE
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Kept beats that follow each other in the piece as they do in the recording.
+
+    Attributes:
+        parts: half-open ranges of beats; what lies between them is cut.
+        piece_s: where the first one begins in the piece.
+        rank: place among the passages of the piece, from 0.
+    """
+
+    parts: tuple[tuple[int, int], ...]
+    piece_s: float
+    rank: int = 0
+
+    @property
+    def start(self) -> int:
+        """First beat."""
+        return self.parts[0][0]
+
+    @property
+    def end(self) -> int:
+        """Beat after the last one."""
+        return self.parts[-1][1]
+
+    @property
+    def n_beats(self) -> int:
+        """Number of kept beats."""
+        return sum(end - start for start, end in self.parts)
+
+
+def demonstrate(track: Track, truth: Truth) -> Demonstration:
+    """Return the demonstration of a track whose truth is known.
+
+    Raises:
+        ValueError: the truth is about a recording of another length.
+    """
+    if abs(track.duration_s - truth.duration_s) > MAX_LENGTH_ERROR_S:
+        raise ValueError(
+            f"the truth is about {truth.duration_s:.2f} s, the track lasts {track.duration_s:.2f} s"
+        )
+    edges_s = track.grid.edges_s
+    wanted = truth.wanted_share(edges_s)
+    keep = wanted >= WANTED_SHARE
+    actions, unexpressed = _actions(track.grid, truth, keep)
+    return Demonstration(
+        track=track,
+        truth=truth,
+        wanted=wanted,
+        confidence=_share(truth, edges_s, (s.confidence for s in truth.segments)),
+        material=truth.materials(edges_s),
+        equally_good=_share(truth, edges_s, (s.equally_good for s in truth.segments)),
+        interchangeable=_interchangeable(truth, edges_s),
+        actions=actions,
+        unexpressed=unexpressed,
+    )
+
+
+def _share(truth: Truth, edges_s: NDArray[np.float64], values: Iterable[float]) -> NDArray:
+    return truth.share(edges_s, np.array([float(v) for v in values]))
+
+
+def _interchangeable(truth: Truth, edges_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return [N] the share of each beat that is, or has, an equally good copy.
+
+    Two segments are copies where they have the same place in the piece.
+    """
+    copies = [s for s in truth.segments if s.equally_good]
+    originals = [s for s in truth.segments if s.wanted and s.piece_start_s is not None]
+    covered = [(s.start_s, s.end_s) for s in copies]
+    for copy in copies:
+        if copy.piece_start_s is None:
+            continue
+        copy_end_s = copy.piece_start_s + copy.end_s - copy.start_s
+        for original in originals:
+            offset_s = original.start_s - (original.piece_start_s or 0.0)
+            start_s = max(copy.piece_start_s + offset_s, original.start_s)
+            end_s = min(copy_end_s + offset_s, original.end_s)
+            if start_s < end_s:
+                covered.append((start_s, end_s))
+    return _covered_share(covered, edges_s)
+
+
+def _covered_share(
+    intervals: Sequence[tuple[float, float]], edges_s: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return [N] the share of each cell that lies in one of the intervals, which may overlap."""
+    if not intervals:
+        return np.zeros(len(edges_s) - 1)
+    points = np.unique(np.array(intervals).ravel())
+    inside = np.zeros(len(points))
+    for start_s, end_s in intervals:
+        inside[np.searchsorted(points, start_s) : np.searchsorted(points, end_s)] = 1.0
+    integral = np.concatenate([[0.0], np.cumsum(inside[:-1] * np.diff(points))])
+    return np.diff(np.interp(edges_s, points, integral)) / np.diff(edges_s)
+
+
+def _actions(
+    grid: BeatGrid, truth: Truth, keep: NDArray[np.bool_]
+) -> tuple[tuple[Action, ...], tuple[str, ...]]:
+    """Return the actions of the edit, and sentences about what they leave undone."""
+    passages = _in_piece_order(_stretches(grid, truth, keep))
+    if len(passages) <= 1:
+        return spell(grid, keep), ()
+    state = _best_order(grid, passages)
+    return state.actions, tuple(
+        f"The passage from {format_time(grid.edges_s[p.start])} to "
+        f"{format_time(grid.edges_s[p.end])} belongs at {format_time(max(p.piece_s, 0.0))} of the "
+        "piece, but no action can bring it there."
+        for p in _misplaced(state, passages)
+    )
+
+
+def _stretches(grid: BeatGrid, truth: Truth, keep: NDArray[np.bool_]) -> list[Passage]:
+    """Return the kept stretches without a break in the recording or the piece, in its order."""
+    edges_s = grid.edges_s
+    segment_starts_s = np.array([s.start_s for s in truth.segments])
+    stretches: list[Passage] = []
+    for beat in np.flatnonzero(keep).tolist():
+        start_s, end_s = edges_s[beat], edges_s[beat + 1]
+        first = np.searchsorted(segment_starts_s, start_s, side="right") - 1
+        past = np.searchsorted(segment_starts_s, end_s, side="left")
+        piece_s = _piece_time(truth.segments[max(first, 0) : past], start_s, end_s)
+        last = stretches[-1] if stretches else Passage(((-1, -1),), -math.inf)
+        if last.end == beat:
+            expected_s = last.piece_s + start_s - edges_s[last.start]
+            tolerance_s = SAME_PLACE_BEATS * (end_s - start_s)
+            if piece_s is None or abs(piece_s - expected_s) <= tolerance_s:
+                stretches[-1] = replace(last, parts=((last.start, beat + 1),))
+                continue
+        # Without a known place it comes after what it comes after in the recording.
+        place_s = last.piece_s if piece_s is None else piece_s
+        stretches.append(Passage(((beat, beat + 1),), place_s))
+    return stretches
+
+
+def _piece_time(segments: Sequence[Segment], start_s: float, end_s: float) -> float | None:
+    """Return the place of `start_s` in the piece, by the wanted segment that fills most of a beat.
+
+    `segments` are those that overlap the beat; None when the place is not known.
+    """
+
+    def overlap_s(segment: Segment) -> float:
+        return min(segment.end_s, end_s) - max(segment.start_s, start_s)
+
+    segment = max((s for s in segments if s.wanted), key=overlap_s, default=None)
+    if segment is None or segment.piece_start_s is None:
+        return None
+    return float(segment.piece_start_s + start_s - segment.start_s)
+
+
+def _in_piece_order(stretches: Sequence[Passage]) -> list[Passage]:
+    """Return the stretches with their ranks; those that stay neighbours become one passage."""
+    order = sorted(range(len(stretches)), key=lambda i: (stretches[i].piece_s, i))
+    place = {i: rank for rank, i in enumerate(order)}
+    groups: list[list[int]] = []
+    for i in range(len(stretches)):
+        if groups and place[i] == place[i - 1] + 1:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    ranks = {
+        i: rank for rank, i in enumerate(sorted((g[0] for g in groups), key=place.__getitem__))
+    }
+    return [
+        Passage(
+            parts=tuple(part for i in group for part in stretches[i].parts),
+            piece_s=stretches[group[0]].piece_s,
+            rank=ranks[group[0]],
+        )
+        for group in groups
+    ]
+
+
+def _best_order(grid: BeatGrid, passages: Sequence[Passage]) -> EditState:
+    """Return the finished edit whose order is nearest to the ranks, found by beam search."""
+    context = EditContext.of(grid, None, EpisodeConfig())
+    # Part-spelled edits by the number of passages that they have dealt with.
+    beams: list[list[EditState]] = [[] for _ in range(len(passages) + 1)]
+    beams[0] = [EditState.begin(context)]
+    for i, passage in enumerate(passages):
+        for state in _nearest(beams[i], passages):
+            state = _cover(state, ActionType.CUT, Amount.NEUTRAL, passage.start)
+            for n_done, following in _placements(state, passages[i : i + 2]):
+                beams[i + n_done].append(following)
+    finished = [_cover(s, ActionType.CUT, Amount.NEUTRAL, grid.n_beats) for s in beams[-1]]
+    return _nearest(finished, passages)[0]
+
+
+def _nearest(states: Sequence[EditState], passages: Sequence[Passage]) -> list[EditState]:
+    """Return the states with the fewest beats out of order, then the fewest actions."""
+
+    def cost(state: EditState) -> tuple[int, int]:
+        return sum(p.n_beats for p in _misplaced(state, passages)), len(state.actions)
+
+    return sorted(states, key=cost)[:BEAM_WIDTH]
+
+
+def _placements(state: EditState, passages: Sequence[Passage]) -> Iterator[tuple[int, EditState]]:
+    """Yield each way to place the passage at the cursor, and how many passages that dealt with."""
+    passage, *following = passages
+    lines = state.context.lines
+    yield 1, _place(state, ActionType.KEEP, Amount.NEUTRAL, passage)
+    n_spans = sum(len(largest_sizes(lines, *part)) for part in passage.parts)
+    for amount in np.flatnonzero(state.masks().amount[ActionType.REORDER]).tolist():
+        # One span after the other at the front would turn the passage around.
+        if amount != Amount.NEG_LARGE or n_spans == 1:
+            yield 1, _place(state, ActionType.REORDER, Amount(amount), passage)
+    if following and len(passage.parts) == len(following[0].parts) == 1:
+        ends = passage.end, following[0].end
+        for size in np.flatnonzero(lines.size_allowed[passage.start, ActionType.SWAP_NEXT]):
+            reach = lines.span_end[passage.start, size], lines.second_end[passage.start, size]
+            if reach == ends and following[0].start == passage.end:
+                yield 2, state.step(Action(ActionType.SWAP_NEXT, Size(size)))
+
+
+def _place(state: EditState, kind: ActionType, amount: Amount, passage: Passage) -> EditState:
+    """Return the state after one kind of action on all parts of a passage, cuts between them."""
+    for start, end in passage.parts:
+        state = _cover(state, ActionType.CUT, Amount.NEUTRAL, start)
+        state = _cover(state, kind, amount, end)
+    return state
+
+
+def _cover(state: EditState, kind: ActionType, amount: Amount, end: int) -> EditState:
+    """Return the state after actions of one kind from the cursor to beat `end`."""
+    for size in largest_sizes(state.context.lines, state.cursor, end):
+        state = state.step(Action(kind, size, amount))
+    return state
+
+
+def _misplaced(state: EditState, passages: Sequence[Passage]) -> list[Passage]:
+    """Return passages of the output outside its heaviest part that is in the right order."""
+    heard = [p for span in state.spans() for p in passages if span.start <= p.start < span.end]
+    weight: list[int] = []  # of the heaviest rising part that ends with each passage
+    link: list[int] = []
+    for i, passage in enumerate(heard):
+        earlier = [j for j in range(i) if heard[j].rank < passage.rank]
+        link.append(max(earlier, key=weight.__getitem__, default=-1))
+        weight.append(passage.n_beats + (weight[link[i]] if earlier else 0))
+    i = max(range(len(heard)), key=weight.__getitem__, default=-1)
+    in_order: set[int] = set()
+    while i >= 0:
+        in_order.add(i)
+        i = link[i]
+    return [p for i, p in enumerate(heard) if i not in in_order]
