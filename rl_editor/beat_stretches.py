@@ -1,0 +1,225 @@
+"""Stretches of playing: from beat activations to beat times, one array for each stretch.
+
+A recording of a session stops and starts, and each start has its own phase. The decoder finds
+the stretches; here the tempo of each is reconciled with that of the whole file, stretches that
+the music runs through are joined, and where the tempo is steady the beats are put on one rigid
+grid, which mends the half-beat slips that a flexible path makes in dense music.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rl_editor.beat_bars import at_beats, downbeat_odds, reads_at_half
+from rl_editor.beat_decoding import FPS, MAX_BPM, MIN_BPM, UPSAMPLING, decode, upsample
+
+FloatArray = NDArray[np.float64]
+
+TEMPO_TOLERANCE = 0.08
+"""Relative width of "this tempo": what an override allows."""
+TEMPO_RATIOS = (2.0, 0.5, 1.5, 2.0 / 3.0, 4.0 / 3.0, 0.75)
+"""Tempi that are commonly mistaken for each other."""
+_SAME_TEMPO = 0.05
+_JOIN_S = 2.0
+"""A longer break between two stretches is a break, even if the sound goes on."""
+_STEADY_SHARE = 0.8
+"""Share of the beats within 6% of the median that makes a rigid grid worth trying."""
+_ACCEPT_RIGID = 0.75
+"""Share of the flexible path's mean activation that the rigid grid must reach."""
+_ACCEPT_RIGID_GROUP = 0.65
+"""The same where the flexible path has slipped: it follows the stronger half of each beat."""
+_PHASE_TOLERANCE = 0.12
+"""Of a beat: peaks that belong to the grid are this near to it."""
+_MIN_RIGID_BEATS = 16
+_MIN_BEATS = 4
+"""Fewer beats are no stretch."""
+_PHASE_BINS = 64
+
+
+def find_stretches(
+    activations: FloatArray, quiet: NDArray[np.bool_], tempo_bpm: float | None = None
+) -> list[FloatArray]:
+    """Return the beat times of each stretch of playing, in seconds, increasing.
+
+    Args:
+        activations: [T, 2] beat and downbeat activations, 50 a second.
+        quiet: [T] True where the recording is as good as silent.
+        tempo_bpm: the tempo, if it is known; beats stay within 8% of it.
+    """
+    frames = upsample(np.where(quiet, 0.0, activations[:, 0]))
+    if tempo_bpm is None:
+        found = _reconcile(frames, upsample(activations[:, 1]), list(decode(frames).stretches))
+    else:
+        found = _decode_near(frames, tempo_bpm)
+    groups = _group(found, np.repeat(quiet, UPSAMPLING))
+    stretches = [times for group in groups for times in _settle(frames, group)]
+    return [times for times in stretches if len(times) >= _MIN_BEATS]
+
+
+def rank_tempi(
+    activation: NDArray[np.floating], quiet: NDArray[np.bool_], bpm: float
+) -> tuple[float, ...]:
+    """Return the tempi that are commonly mistaken for `bpm` and fit too, best first.
+
+    The evidence is the decoder's score, weighted by a log-normal preference for tempi near
+    110 bpm with a width of one octave.
+    """
+    frames = upsample(np.where(quiet, 0.0, activation))
+    ranked = []
+    for ratio in TEMPO_RATIOS:
+        candidate = bpm * ratio
+        if not 0.7 * MIN_BPM <= candidate <= 1.25 * MAX_BPM:
+            continue
+        score = decode(frames, candidate * (1 - 0.04), candidate * (1 + 0.04)).score
+        if score > 0.0:
+            ranked.append((score * np.exp(-0.5 * np.log2(candidate / 110.0) ** 2), candidate))
+    return tuple(float(candidate) for _, candidate in sorted(ranked, reverse=True))
+
+
+def _strength(frames: FloatArray, beats: NDArray[np.integer]) -> FloatArray:
+    """Return [N], the activation at each beat, within 40 ms."""
+    return at_beats(frames, beats, reach=2 * UPSAMPLING)
+
+
+def _mean_period(beats: NDArray[np.integer]) -> float:
+    """Return the mean interval, finer than one frame; the decoder leaves no beat out."""
+    return float(beats[-1] - beats[0]) / (len(beats) - 1)
+
+
+def _decode_near(frames: FloatArray, bpm: float) -> list[NDArray[np.int64]]:
+    low, high = bpm * (1.0 - TEMPO_TOLERANCE), bpm * (1.0 + TEMPO_TOLERANCE)
+    return list(decode(frames, low, high).stretches)
+
+
+def _reconcile(
+    frames: FloatArray, downbeat: FloatArray, found: list[NDArray[np.int64]]
+) -> list[NDArray[np.int64]]:
+    """Decode again the stretches whose tempo is a simple ratio of the file's tempo."""
+    if not found:
+        return found
+    periods = np.array([_mean_period(beats) for beats in found])
+    lengths = np.array([beats[-1] - beats[0] for beats in found])
+    alike = np.abs(periods[:, None] / periods - 1.0) < _SAME_TEMPO
+    longest = int(np.argmax(np.where(alike[np.argmax(alike @ lengths)], lengths, 0)))
+    bpm = 60.0 * FPS / periods[longest]
+    odds = downbeat_odds(downbeat, found[longest], reach=2 * UPSAMPLING)
+    if reads_at_half(bpm, _strength(frames, found[longest]), odds):
+        bpm /= 2.0
+    result: list[NDArray[np.int64]] = []
+    for beats, period in zip(found, periods, strict=True):
+        ratio = 60.0 * FPS / period / bpm
+        related = any(abs(ratio / r - 1.0) < _SAME_TEMPO for r in TEMPO_RATIOS)
+        again = _try_tempo(frames, beats, bpm) if related else []
+        result.extend(again or [beats])
+    return result
+
+
+def _try_tempo(frames: FloatArray, beats: NDArray[np.int64], bpm: float) -> list[NDArray[np.int64]]:
+    """Return a stretch decoded at another tempo; empty if that explains it much worse."""
+    margin = round(_mean_period(beats))
+    first = max(0, int(beats[0]) - margin)
+    stop = min(len(frames), int(beats[-1]) + margin)
+    again = [part + first for part in _decode_near(frames[first:stop], bpm)]
+    covered = sum(int(part[-1] - part[0]) for part in again)
+    if covered < 0.7 * (beats[-1] - beats[0]):
+        return []
+    new = float(np.mean(_strength(frames, np.concatenate(again))))
+    return again if new >= _ACCEPT_RIGID * np.mean(_strength(frames, beats)) else []
+
+
+def _group(
+    found: list[NDArray[np.int64]], quiet: NDArray[np.bool_]
+) -> list[list[NDArray[np.int64]]]:
+    """Return runs of stretches between which the music seems to go on.
+
+    That is: at one tempo, with sound between them, and by whole or half beats apart, since a
+    decoder that loses its way in dense music slips by half a beat.
+    """
+    groups: list[list[NDArray[np.int64]]] = []
+    for beats in found:
+        if groups:
+            before = groups[-1][-1]
+            start, stop, period = int(before[-1]), int(beats[0]), _mean_period(before)
+            same = abs(_mean_period(beats) / period - 1.0) < _SAME_TEMPO
+            half_beats = 2.0 * (stop - start) / period
+            in_step = abs(half_beats - round(half_beats)) < 2.0 * _PHASE_TOLERANCE
+            if same and in_step and stop - start < _JOIN_S * FPS and not quiet[start:stop].any():
+                groups[-1].append(beats)
+                continue
+        groups.append([beats])
+    return groups
+
+
+def _settle(frames: FloatArray, group: list[NDArray[np.int64]]) -> list[FloatArray]:
+    """Return the beat times of a group: one rigid grid if that fits, else each stretch."""
+    beats = np.concatenate(group)
+    intervals = np.diff(beats)
+    steady = float(np.mean(np.abs(intervals / np.median(intervals) - 1.0) < 0.06))
+    if len(beats) >= _MIN_RIGID_BEATS and steady >= _STEADY_SHARE:
+        rigid = _rigid_grid(frames, beats)
+        fit = np.mean(_strength(frames, np.rint(rigid * FPS).astype(np.int64)))
+        share = _ACCEPT_RIGID if len(group) == 1 else _ACCEPT_RIGID_GROUP
+        if fit >= share * np.mean(_strength(frames, beats)):
+            return [rigid]
+    return [_refine(frames, part) for part in group]
+
+
+def _rigid_grid(frames: FloatArray, beats: NDArray[np.int64]) -> FloatArray:
+    """Return the constant-tempo beat times, in seconds, that meet most activation.
+
+    Period and phase come from histograms of the activation peaks folded at each period within
+    2%, then from a least-squares line through the peaks near the grid.
+    """
+    first, last = int(beats[0]), int(beats[-1])
+    inner = frames[max(0, first - 4) : last + 5]
+    is_peak = np.zeros(len(inner), dtype=bool)
+    is_peak[1:-1] = (inner[1:-1] >= inner[:-2]) & (inner[1:-1] > inner[2:]) & (inner[1:-1] > 0.1)
+    peaks = np.flatnonzero(is_peak) + max(0, first - 4)
+    period = float(np.median(np.diff(beats)))
+    if len(peaks) < _MIN_BEATS:
+        return beats / FPS
+    period, phase = _best_fold(peaks - first, frames[peaks], period, last - first)
+    line = np.array([period, first + phase])
+    for _ in range(3):
+        number = np.rint((peaks - line[1]) / line[0])
+        error = peaks - (line[0] * number + line[1])
+        near = np.abs(error) < _PHASE_TOLERANCE * line[0]
+        if len(np.unique(number[near])) < _MIN_BEATS:
+            break
+        line = np.polyfit(number[near], peaks[near], 1, w=np.sqrt(frames[peaks[near]]))
+    start = int(np.rint((first - line[1]) / line[0]))
+    stop = int(np.rint((last - line[1]) / line[0]))
+    times = (line[0] * np.arange(start, stop + 1) + line[1]) / FPS
+    return times[(times >= 0.0) & (times < len(frames) / FPS)]
+
+
+def _best_fold(
+    peaks: NDArray[np.int64], weight: FloatArray, period: float, length: int
+) -> tuple[float, float]:
+    """Return period and phase (frames) at which the folded peaks pile up highest."""
+    step = max(0.15 * period * period / max(length, 1), 1e-5 * period)
+    kernel = np.exp(-0.5 * (np.arange(-4, 5) / 2.0) ** 2)
+    best = (-1.0, period, 0.0)
+    for trial in np.arange(0.98 * period, 1.02 * period, step):
+        folded = (peaks % trial) * (_PHASE_BINS / trial)
+        bins = np.minimum(folded.astype(np.int64), _PHASE_BINS - 1)
+        histogram = np.bincount(bins, weights=weight, minlength=_PHASE_BINS)
+        padded = np.concatenate([histogram[-4:], histogram, histogram[:4]])
+        smooth = np.convolve(padded, kernel, mode="valid")
+        top = int(smooth.argmax())
+        if smooth[top] > best[0]:
+            best = (float(smooth[top]), float(trial), (top + 0.5) / _PHASE_BINS * trial)
+    return best[1], best[2]
+
+
+def _refine(frames: FloatArray, beats: NDArray[np.int64]) -> FloatArray:
+    """Return beat times in seconds: each beat moved to the activation peak it begins at."""
+    reach = max(2, round(_mean_period(beats) / 16.0))
+    offsets = np.arange(-2, reach + 3)
+    index = np.clip(beats[:, None] + offsets, 0, len(frames) - 1)
+    value = frames[index]
+    peak = index[np.arange(len(beats)), value.argmax(axis=1)]
+    moved = np.where(value.max(axis=1) > 0.05, peak, beats)
+    ordered = np.maximum.accumulate(moved)
+    return ordered[np.concatenate([[True], np.diff(ordered) > 0])] / FPS
