@@ -67,8 +67,22 @@ class EpisodeConfig:
     """JUMP_BACK actions an episode may hold."""
     repeat_budget: int = 16
     """REPEAT_PREV actions an episode may hold."""
+    max_steps: int = 8192
+    """Steps after which an episode is cut off without a reward."""
     default_keep_ratio: float = 0.55
     """Target share of the recording that stays when the user asks for nothing."""
+
+
+@dataclass(frozen=True)
+class PlannerConfig:
+    """How the policy's answers become one edit; costs in nats of the policy's log-odds."""
+
+    beat_change_cost: float = 4.0
+    """Changing between KEEP and CUT inside a bar."""
+    bar_change_cost: float = 2.5
+    phrase_change_cost: float = 2.0
+    max_rounds: int = 12
+    """Rounds of the fixed-point iteration."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +124,8 @@ class TrainConfig:
     seed: int = 0
     bc_epochs: int = 30
     """Passes of behavioural cloning over the demonstrations before PPO."""
+    bc_batch_tracks: int = 4
+    """Whole tracks in one update of behavioural cloning."""
     bc_lr: float = 1e-3
     """Peak learning rate of behavioural cloning."""
     bc_coef: float = 0.5
@@ -120,6 +136,8 @@ class TrainConfig:
     """Share of the pieces held out; at least one where there are two or more."""
     ppo_epochs: int = 4
     """Passes over one rollout."""
+    minibatches: int = 4
+    """Parts of a rollout between gradient steps; each part is whole tracks."""
     clip_coef: float = 0.2
     gamma: float = 1.0
     gae_lambda: float = 1.0
@@ -139,6 +157,7 @@ class Config:
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
     agent: AgentConfig = field(default_factory=AgentConfig)
     episode: EpisodeConfig = field(default_factory=EpisodeConfig)
+    planner: PlannerConfig = field(default_factory=PlannerConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rl_editor.grid import BeatGrid
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Track:
     """A recording on its beat grid.
 

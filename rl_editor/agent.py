@@ -1,0 +1,276 @@
+"""The agent: an encoded track, a cursor and the edit so far in, an action and its value out.
+
+One masked, factored distribution serves acting and learning: the type first, then size and
+amount given the type. Its log-probability is `log p(type) + log p(size | type) + log p(amount |
+type)`; masks (True = allowed) are part of the step's inputs, so no update can lose them.
+
+Shapes: `B` steps, `M` beats of all encoded tracks one after the other, `D` hidden size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rl_editor.actions import N_AMOUNTS, N_SIZES, N_TYPES
+from rl_editor.auxiliary_tasks import AuxiliaryHeads
+from rl_editor.config import AgentConfig
+from rl_editor.encoder import Encoder
+from rl_editor.observation import N_CONTEXT
+from rl_editor.policy_inputs import AHEAD_SUMMARY_BEATS, Normalisation, policy_inputs
+from rl_editor.track import Track
+
+
+@dataclass(frozen=True)
+class TrackInputs:
+    """One track as the encoder reads it.
+
+    Attributes:
+        values: [N, I] normalised features and recurrence, float32.
+        match_later, match_earlier: [N] beats, or -1.
+    """
+
+    values: Tensor
+    match_later: Tensor
+    match_earlier: Tensor
+
+    @classmethod
+    def from_track(cls, track: Track, normalisation: Normalisation) -> TrackInputs:
+        """Return the inputs of a track under a checkpoint's normalisation."""
+        return cls(
+            torch.from_numpy(policy_inputs(track, normalisation)),
+            torch.from_numpy(track.match_later),
+            torch.from_numpy(track.match_earlier),
+        )
+
+    def to(self, device: torch.device) -> TrackInputs:
+        """Return the same on another device."""
+        return TrackInputs(
+            self.values.to(device), self.match_later.to(device), self.match_earlier.to(device)
+        )
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Tracks after one pass of the encoder.
+
+    Attributes:
+        beats: [M, D] embeddings of all tracks, one after the other.
+        heads_in: [M, D] what the action heads read at each beat, before the context is added.
+        offsets: [n_tracks + 1] first row of each track.
+    """
+
+    beats: Tensor
+    heads_in: Tensor
+    offsets: Tensor
+
+
+@dataclass(frozen=True)
+class StepInputs:
+    """`B` decisions to be made, each in one of the encoded tracks.
+
+    Attributes:
+        track: [B] index of the track. cursor: [B] beat. context: [B, K], see `observation`.
+        type_mask: [B, 20], size_mask: [B, 20, 5], amount_mask: [B, 20, 5]; True = allowed.
+    """
+
+    track: Tensor
+    cursor: Tensor
+    context: Tensor
+    type_mask: Tensor
+    size_mask: Tensor
+    amount_mask: Tensor
+
+    def __getitem__(self, rows: Tensor) -> StepInputs:
+        """Return the decisions in `rows`."""
+        return StepInputs(
+            self.track[rows],
+            self.cursor[rows],
+            self.context[rows],
+            self.type_mask[rows],
+            self.size_mask[rows],
+            self.amount_mask[rows],
+        )
+
+
+@dataclass(frozen=True)
+class ActOutput:
+    """actions [B, 3] int64; log_prob, entropy (share of its maximum), value: [B]."""
+
+    actions: Tensor
+    log_prob: Tensor
+    entropy: Tensor
+    value: Tensor
+
+
+@dataclass(frozen=True)
+class EvaluateOutput:
+    """log_prob, entropy (share of its maximum), value: [B]."""
+
+    log_prob: Tensor
+    entropy: Tensor
+    value: Tensor
+
+
+@dataclass(frozen=True)
+class FactoredDistribution:
+    """Masked log-probabilities: types [B, 20], sizes and amounts given the type [B, 20, 5]."""
+
+    types: Tensor
+    sizes: Tensor
+    amounts: Tensor
+
+    def log_prob(self, actions: Tensor) -> Tensor:
+        """Return [B] the log-probability of `actions` [B, 3]."""
+        rows = torch.arange(len(actions), device=actions.device)
+        kind, size, amount = actions.unbind(dim=1)
+        return (
+            self.types[rows, kind] + self.sizes[rows, kind, size] + self.amounts[rows, kind, amount]
+        )
+
+    def entropy(self) -> Tensor:
+        """Return [B] the joint entropy as a share of its maximum over allowed actions.
+
+        The maximum is the log of the number of allowed (type, size, amount) combinations.
+        """
+        given_type = _entropy(self.sizes) + _entropy(self.amounts)
+        joint = _entropy(self.types) + (self.types.exp() * given_type).sum(dim=1)
+        combinations = (
+            self.types.isfinite() * self.sizes.isfinite().sum(2) * self.amounts.isfinite().sum(2)
+        ).sum(dim=1)
+        return joint / combinations.log().clamp(min=1e-6) * (combinations > 1)
+
+    def sample(self, generator: torch.Generator | None) -> Tensor:
+        """Return [B, 3] one random action for each row."""
+
+        def draw(log_probs: Tensor) -> Tensor:
+            return torch.multinomial(log_probs.exp(), 1, generator=generator).squeeze(1)
+
+        return self._conditional(draw)
+
+    def mode(self) -> Tensor:
+        """Return [B, 3] the likeliest type, then the likeliest size and amount given it."""
+        return self._conditional(lambda log_probs: log_probs.argmax(dim=1))
+
+    def _conditional(self, choose) -> Tensor:
+        kind = choose(self.types)
+        rows = torch.arange(len(kind), device=kind.device)
+        return torch.stack(
+            [kind, choose(self.sizes[rows, kind]), choose(self.amounts[rows, kind])], dim=1
+        )
+
+
+def _entropy(log_probs: Tensor) -> Tensor:
+    """Return the entropy over the last axis, where impossible outcomes are -inf."""
+    terms = log_probs.exp() * log_probs
+    return -torch.where(log_probs.isfinite(), terms, 0.0).sum(dim=-1)
+
+
+def masked_log_softmax(logits: Tensor, mask: Tensor) -> Tensor:
+    """Return log-probabilities over the allowed outcomes, -inf elsewhere.
+
+    Rows that allow nothing (sizes of a forbidden type) come out as -inf, without NaN gradients.
+    """
+    possible = mask.any(dim=-1, keepdim=True)
+    safe = torch.where(mask | ~possible, logits, torch.finfo(logits.dtype).min)
+    return torch.where(mask, safe.log_softmax(dim=-1), -torch.inf)
+
+
+class Agent(nn.Module):
+    """The policy and its value function.
+
+    Args:
+        config: of the network.
+        n_inputs: inputs for each beat, `I`.
+    """
+
+    def __init__(self, config: AgentConfig, n_inputs: int) -> None:
+        super().__init__()
+        dim = config.hidden_dim
+        self.config, self.n_inputs = config, n_inputs
+        self.encoder = Encoder(config, n_inputs)
+        summaries = (1 + len(AHEAD_SUMMARY_BEATS)) * dim
+        self.heads_in = nn.Linear(summaries + config.n_global_tokens * dim, dim)
+        self.context_in = nn.Linear(N_CONTEXT, dim)
+        self.trunk = nn.Linear(dim, dim)
+        self.type_head = nn.Linear(dim, N_TYPES)
+        self.type_code = nn.Parameter(0.1 * torch.randn(N_TYPES, dim))
+        self.size_in = nn.Linear(dim, dim)
+        self.size_head = nn.Linear(dim, N_SIZES)
+        self.amount_in = nn.Linear(dim, dim)
+        self.amount_head = nn.Linear(dim, N_AMOUNTS)
+        self.value_in = nn.Linear(dim, dim)
+        self.value_head = nn.Linear(dim, 1)
+        self.auxiliary = AuxiliaryHeads(dim)
+
+    def encode(self, tracks: Sequence[TrackInputs]) -> Encoded:
+        """Return the embeddings of whole tracks; gradients flow through them."""
+        beats, heads_in = [], []
+        for track in tracks:
+            embeddings, pooled = self.encoder(track.values, track.match_later, track.match_earlier)
+            summaries = [embeddings, *(mean_ahead(embeddings, w) for w in AHEAD_SUMMARY_BEATS)]
+            everything = torch.cat([*summaries, pooled.expand(len(embeddings), -1)], dim=1)
+            beats.append(embeddings)
+            heads_in.append(self.heads_in(everything))
+        lengths = [0, *(len(b) for b in beats)]
+        offsets = torch.tensor(lengths, device=beats[0].device).cumsum(0)
+        return Encoded(torch.cat(beats), torch.cat(heads_in), offsets)
+
+    def distribution(
+        self, encoded: Encoded, step: StepInputs
+    ) -> tuple[FactoredDistribution, Tensor]:
+        """Return the masked distribution over actions and the value [B] of each step."""
+        rows = encoded.offsets[step.track] + step.cursor
+        hidden = F.gelu(encoded.heads_in[rows] + self.context_in(step.context), approximate="tanh")
+        hidden = F.gelu(self.trunk(hidden), approximate="tanh")
+        value = self.value_head(F.gelu(self.value_in(hidden), approximate="tanh")).squeeze(1)
+        given_type = [
+            head(F.gelu(inner(hidden)[:, None, :] + self.type_code, approximate="tanh"))
+            for inner, head in (
+                (self.size_in, self.size_head),
+                (self.amount_in, self.amount_head),
+            )
+        ]
+        distribution = FactoredDistribution(
+            masked_log_softmax(self.type_head(hidden), step.type_mask),
+            masked_log_softmax(given_type[0], step.size_mask),
+            masked_log_softmax(given_type[1], step.amount_mask),
+        )
+        return distribution, value
+
+    def act(
+        self,
+        encoded: Encoded,
+        step: StepInputs,
+        *,
+        greedy: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> ActOutput:
+        """Return one action for each step, drawn at random or the likeliest."""
+        distribution, value = self.distribution(encoded, step)
+        actions = distribution.mode() if greedy else distribution.sample(generator)
+        return ActOutput(actions, distribution.log_prob(actions), distribution.entropy(), value)
+
+    def evaluate(self, encoded: Encoded, step: StepInputs, actions: Tensor) -> EvaluateOutput:
+        """Return log-probability, entropy and value of given actions [B, 3]."""
+        distribution, value = self.distribution(encoded, step)
+        return EvaluateOutput(distribution.log_prob(actions), distribution.entropy(), value)
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """Return the weights as NumPy arrays by name, for checkpoints and NumPy inference."""
+        return {name: t.detach().cpu().numpy() for name, t in self.state_dict().items()}
+
+
+def mean_ahead(values: Tensor, width: int) -> Tensor:
+    """Return [N, D] the mean over the next `width` rows, fewer at the end."""
+    n_rows = len(values)
+    total = F.pad(values.double().cumsum(dim=0), (0, 0, 1, 0))
+    start = torch.arange(n_rows, device=values.device)
+    end = (start + width).clamp(max=n_rows)
+    return ((total[end] - total[start]) / (end - start)[:, None]).to(values.dtype)

@@ -1,0 +1,125 @@
+"""Neighbourhood attention in one dimension: each beat attends to the `kernel_size` nearest beats.
+
+Hassani et al., "Neighborhood Attention Transformer" (CVPR 2023), with dilation as in "Dilated
+Neighborhood Attention Transformer" (2022). The border behaviour is natten's: the window is
+shifted at the ends so that every query sees exactly `kernel_size` keys of its dilation group
+(beats with the same index modulo the dilation). Departure: natten refuses a group shorter than
+the kernel; here such a query sees all keys of its group.
+
+Shapes: `N` beats, `H` heads, `D` size of a head. Three equal implementations: natten's kernels
+(CUDA), banded (the default elsewhere) and dense (the reference in tests).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+BLOCK = 32
+"""Queries that share one window of keys; 32 was the fastest of 16-128 on two CPU cores."""
+
+MIN_NATTEN = (0, 21, 7)
+"""Earlier versions can give NaN gradients on recent cards."""
+
+
+def window_start(index: Tensor, group_length: Tensor, kernel_size: int) -> Tensor:
+    """Return the first key of each query's window, both counted inside the dilation group."""
+    last_start = (group_length - kernel_size).clamp(min=0)
+    return torch.minimum((index - kernel_size // 2).clamp(min=0), last_start)
+
+
+def natten_runs_on(device: torch.device) -> bool:
+    """Return whether natten's compiled kernels are present and new enough for this device."""
+    if device.type != "cuda" or importlib.util.find_spec("natten") is None:
+        return False
+    import natten
+
+    version = tuple(int(part) for part in natten.__version__.split("+")[0].split(".")[:3])
+    return bool(getattr(natten, "HAS_LIBNATTEN", False)) and version >= MIN_NATTEN
+
+
+def attention_backend(device: torch.device) -> str:
+    """Return the name of the implementation that runs on a device, for the log."""
+    return "natten" if natten_runs_on(device) else "banded"
+
+
+def neighbourhood_attention(
+    query: Tensor, key: Tensor, value: Tensor, kernel_size: int, dilation: int
+) -> Tensor:
+    """Return [H, N, D] attention of each beat over its neighbourhood.
+
+    Args:
+        query, key, value: [H, N, D] float32.
+        kernel_size: odd number of keys.
+        dilation: distance between neighbouring keys, in beats.
+    """
+    if natten_runs_on(query.device) and kernel_size * dilation <= query.shape[1]:
+        from natten.functional import na1d
+
+        batched = [x.transpose(0, 1).unsqueeze(0).contiguous() for x in (query, key, value)]
+        out = na1d(*batched, kernel_size=kernel_size, dilation=dilation)
+        return out.squeeze(0).transpose(0, 1)
+    return banded_attention(query, key, value, kernel_size, dilation)
+
+
+def banded_attention(
+    query: Tensor, key: Tensor, value: Tensor, kernel_size: int, dilation: int
+) -> Tensor:
+    """Return what `neighbourhood_attention` does, in blocks of queries over one window of keys."""
+    n_heads, n_beats, head_dim = query.shape
+    group_length = -(-n_beats // dilation)
+    n_blocks = -(-group_length // BLOCK)
+
+    def fold(x: Tensor, length: int) -> Tensor:
+        padded = F.pad(x, (0, 0, 0, length * dilation - n_beats))
+        return padded.view(n_heads, length, dilation, head_dim).transpose(1, 2)
+
+    queries = fold(query, n_blocks * BLOCK).reshape(n_heads, dilation, n_blocks, BLOCK, head_dim)
+    keys, values = fold(key, group_length), fold(value, group_length)
+    windows, allowed = _bands(n_beats, kernel_size, dilation, query.device)
+    out = F.scaled_dot_product_attention(
+        queries, keys[:, :, windows], values[:, :, windows], attn_mask=allowed
+    )
+    unfolded = out.reshape(n_heads, dilation, n_blocks * BLOCK, head_dim).transpose(1, 2)
+    return unfolded.reshape(n_heads, -1, head_dim)[:, :n_beats]
+
+
+def _bands(
+    n_beats: int, kernel_size: int, dilation: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Return the keys of each block [blocks, W] and who may see them [dilation, blocks, BLOCK, W]."""
+    group_length = -(-n_beats // dilation)
+    n_blocks = -(-group_length // BLOCK)
+    width = min(BLOCK + kernel_size - 1, group_length)
+    first = (torch.arange(n_blocks, device=device) * BLOCK - kernel_size // 2).clamp(
+        0, group_length - width
+    )
+    windows = first[:, None] + torch.arange(width, device=device)
+    lengths = -(-(n_beats - torch.arange(dilation, device=device)) // dilation)
+    lengths = lengths.clamp(min=1)[:, None]
+    index = torch.arange(n_blocks * BLOCK, device=device)[None, :]
+    start = window_start(torch.minimum(index, lengths - 1), lengths, kernel_size)
+    end = torch.minimum(start + kernel_size, lengths)
+    start = start.view(dilation, n_blocks, BLOCK, 1)
+    end = end.view(dilation, n_blocks, BLOCK, 1)
+    return windows, (windows[None, :, None] >= start) & (windows[None, :, None] < end)
+
+
+def dense_attention(
+    query: Tensor, key: Tensor, value: Tensor, kernel_size: int, dilation: int
+) -> Tensor:
+    """Return the same from one [N, N] mask: the reference that tests compare with."""
+    n_beats = query.shape[1]
+    index = torch.arange(n_beats, device=query.device)
+    group, place = index % dilation, index // dilation
+    lengths = -(-(n_beats - group) // dilation)
+    start = window_start(place, lengths, kernel_size)
+    allowed = (
+        (group[:, None] == group[None, :])
+        & (place[None, :] >= start[:, None])
+        & (place[None, :] < start[:, None] + kernel_size)
+    )
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)

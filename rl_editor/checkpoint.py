@@ -1,0 +1,184 @@
+"""Checkpoints: one safetensors file that holds a policy and everything needed to use it.
+
+Tensors: `policy.*` (weights by the names of `Agent.state_dict()`), `normalisation.mean` and
+`normalisation.std`. The header's metadata holds the format, its version, the full config, the
+feature schema and the metrics as JSON. Loading reads numbers and text and never runs code, and
+never allocates more than the file holds. No torch is needed, except to get an `Agent`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rl_editor.config import Config, from_dict, to_dict
+from rl_editor.errors import UserError
+from rl_editor.policy_inputs import N_INPUTS, Normalisation
+
+if TYPE_CHECKING:
+    import torch
+
+    from rl_editor.agent import Agent
+
+FORMAT = "rl-editor-checkpoint"
+VERSION = "1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded checkpoint.
+
+    Attributes:
+        config: full settings of the run that made it.
+        schema: features and recurrence it was trained on, as `Track.schema`.
+        normalisation: of the policy's inputs.
+        metrics: numbers of the run that made it, such as the held-out agreement.
+        weights: float32 arrays by the names of `Agent.state_dict()`.
+    """
+
+    config: Config
+    schema: str
+    normalisation: Normalisation
+    metrics: dict[str, Any]
+    weights: dict[str, NDArray[np.float32]]
+
+
+def save(path: str | Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint; the target is replaced only by a complete file.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    from safetensors.numpy import save_file
+
+    path = Path(path)
+    tensors = {f"policy.{name}": array for name, array in checkpoint.weights.items()}
+    tensors["normalisation.mean"] = checkpoint.normalisation.mean
+    tensors["normalisation.std"] = checkpoint.normalisation.std
+    metadata = {
+        "format": FORMAT,
+        "version": VERSION,
+        "schema": checkpoint.schema,
+        "config": json.dumps(to_dict(checkpoint.config)),
+        "metrics": json.dumps(checkpoint.metrics),
+    }
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+        save_file(contiguous, temporary, metadata)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(
+            f"the checkpoint should be written to {path}, but that failed: {error.strerror}; "
+            "choose a folder that can be written and has space left."
+        ) from error
+    finally:
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def load(path: str | Path) -> Checkpoint:
+    """Return the checkpoint in a file.
+
+    Raises:
+        UserError: the file is missing, is no checkpoint, or is one of another version.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(
+            f"a checkpoint file was expected at {path}, but there is none; check the name, or "
+            "leave --checkpoint out to use the one that ships with rl_editor."
+        )
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            _check_format(path, metadata)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"{path} should be a checkpoint of rl_editor (a safetensors file), but cannot be "
+            f"read as one ({error}); it may be damaged or made by another program."
+        ) from error
+    return _parse(path, metadata, tensors)
+
+
+def load_agent(path: str | Path) -> tuple[Agent, Checkpoint]:
+    """Return the trained `Agent` on the CPU and the checkpoint it came from; needs torch."""
+    checkpoint = load(path)
+    return agent_from(checkpoint), checkpoint
+
+
+def agent_from(checkpoint: Checkpoint) -> Agent:
+    """Return an `Agent` with the weights of a checkpoint."""
+    import torch
+
+    from rl_editor.agent import Agent
+
+    agent = Agent(checkpoint.config.agent, len(checkpoint.normalisation.mean))
+    state: dict[str, torch.Tensor] = {
+        name: torch.from_numpy(array.copy()) for name, array in checkpoint.weights.items()
+    }
+    try:
+        agent.load_state_dict(state)
+    except RuntimeError as error:
+        raise UserError(
+            "the checkpoint's weights should fit the network that its config describes, but "
+            f"do not ({str(error).splitlines()[-1].strip()}); train it again."
+        ) from error
+    return agent
+
+
+def check_schema(checkpoint: Checkpoint, schema: str) -> None:
+    """Raise `UserError` when a track was analysed in another way than the policy was trained on."""
+    if checkpoint.schema != schema:
+        raise UserError(
+            f"the checkpoint was trained on the analysis '{checkpoint.schema}', but this "
+            f"recording was analysed as '{schema}'; choose the same kind of stems (--stems), or "
+            "a checkpoint trained on this analysis."
+        )
+
+
+def _check_format(path: Path, metadata: dict[str, str]) -> None:
+    if metadata.get("format") != FORMAT or metadata.get("version") != VERSION:
+        raise UserError(
+            f"{path} should be a checkpoint of rl_editor, version {VERSION}, but says "
+            f"format '{metadata.get('format')}', version '{metadata.get('version')}'; train it "
+            "again with this version."
+        )
+
+
+def _parse(path: Path, metadata: dict[str, str], tensors: dict[str, NDArray]) -> Checkpoint:
+    try:
+        config = from_dict(Config, json.loads(metadata["config"]))
+        metrics = json.loads(metadata["metrics"])
+        normalisation = Normalisation(tensors["normalisation.mean"], tensors["normalisation.std"])
+        schema = metadata["schema"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} should hold config, schema, metrics and normalisation, but {error} is "
+            "missing or malformed; the checkpoint is damaged, train or fetch it again."
+        ) from error
+    if normalisation.mean.shape != (N_INPUTS,) or normalisation.std.shape != (N_INPUTS,):
+        raise UserError(
+            f"{path} was trained on {normalisation.mean.shape} inputs a beat with the analysis "
+            f"'{schema}', but this version has {N_INPUTS}; use a checkpoint of this version."
+        )
+    weights = {}
+    for name, array in tensors.items():
+        if not np.all(np.isfinite(array)):
+            raise UserError(f"{path} holds a weight that is not finite ({name}); train it again.")
+        if name.startswith("policy."):
+            weights[name.removeprefix("policy.")] = array.astype(np.float32)
+    return Checkpoint(config, schema, normalisation, metrics, weights)

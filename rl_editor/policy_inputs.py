@@ -1,0 +1,50 @@
+"""What the encoder reads of a track: normalised features and recurrence, `I` numbers a beat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rl_editor.features import FEATURE_NAMES
+from rl_editor.recurrence import RECURRENCE_NAMES
+from rl_editor.track import Track
+
+INPUT_NAMES = (*FEATURE_NAMES, *RECURRENCE_NAMES)
+N_INPUTS = len(INPUT_NAMES)
+
+AHEAD_SUMMARY_BEATS = (8, 32)
+"""Spans ahead of the cursor whose mean embedding the heads read, beats."""
+
+LIMIT = 6.0
+"""Normalised inputs beyond this many standard deviations are outliers and held there."""
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Mean and standard deviation of each input over the training beats: [I] each, float32."""
+
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32]
+
+    @classmethod
+    def fit(cls, tracks: Sequence[Track]) -> Normalisation:
+        """Return the statistics over all beats of all tracks."""
+        values = np.concatenate([raw_inputs(track) for track in tracks]).astype(np.float64)
+        return cls(
+            values.mean(axis=0).astype(np.float32),
+            np.maximum(values.std(axis=0), 1e-3).astype(np.float32),
+        )
+
+
+def raw_inputs(track: Track) -> NDArray[np.float32]:
+    """Return [N, I] features beside recurrence, columns `INPUT_NAMES`."""
+    return np.concatenate([track.features, track.recurrence], axis=1)
+
+
+def policy_inputs(track: Track, normalisation: Normalisation) -> NDArray[np.float32]:
+    """Return [N, I] the normalised inputs of one track."""
+    scaled = (raw_inputs(track) - normalisation.mean) / normalisation.std
+    return np.clip(scaled, -LIMIT, LIMIT).astype(np.float32)
