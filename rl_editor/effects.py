@@ -221,6 +221,12 @@ def _hall_response(sr: int, channels: int) -> NDArray[np.float64]:
     return np.pad(tail, ((round(_REVERB_DELAY_S * sr), 0), (0, 0)))
 
 
+def is_transformed(clip: Clip) -> bool:
+    """Return whether a clip needs `transform`, beyond being played backwards."""
+    settings = (clip.semitones, clip.eq_low_db, clip.eq_high_db, clip.distortion, clip.reverb)
+    return clip.rate != 1.0 or any(settings)
+
+
 def transform(audio: Audio, clip: Clip, sr: int) -> Audio:
     """Return all of a clip's processing but gain and fades, `round(S / rate)` samples long."""
     if clip.reverse:
