@@ -10,17 +10,15 @@ In: clips, decisions, joins. Out: `NAME.edl.json`, and the same list back from i
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
-import os
-import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rl_editor.actions import ActionType, Amount, Size
+from rl_editor.atomic import atomic_path
 from rl_editor.edl_fields import (
     Check,
     flag,
@@ -76,22 +74,16 @@ def write_edl(edl: EditDecisionList, path: str | Path) -> None:
     Raises:
         UserError: the list breaks a rule of the format, or the file cannot be written.
     """
-    path = Path(path)
     content = json.dumps(_to_json(edl), indent=1, allow_nan=True)
     _from_json(json.loads(content), str(path))
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with open(temporary, "x", encoding="utf-8") as file:
-            file.write(content + "\n")
-        os.replace(temporary, path)
+        with atomic_path(path) as temporary:
+            temporary.write_text(content + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(
             f"{path} should become the edit decision list, but cannot be written "
             f"({error.strerror}); choose another place."
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 def read_edl(path: str | Path) -> EditDecisionList:
