@@ -50,11 +50,21 @@ def spoil(signal: Audio, sr: int, beat: int, rng: np.random.Generator) -> tuple[
         rng: source of everything that is random.
     """
     names = [str(name) for name in rng.choice(list(FLAWS), int(rng.integers(1, 4)), replace=False)]
+    spoiled = signal
     for name in names:
-        at = int(len(signal) * rng.beta(2.0, 1.3))
-        at = min(at, max(0, len(signal) - beat))
-        signal = FLAWS[name](Passage(signal, sr, beat, at), rng)
-    return signal, names[0]
+        at = int(len(spoiled) * rng.beta(2.0, 1.3))
+        at = min(at, max(0, len(spoiled) - beat))
+        spoiled = FLAWS[name](Passage(spoiled, sr, beat, at), rng)
+    if not _is_heard(signal, spoiled):
+        spoiled = knocked_over(Passage(spoiled, sr, beat, len(spoiled) // 2), rng)
+    return spoiled, names[0]
+
+
+def _is_heard(signal: Audio, spoiled: Audio) -> bool:
+    """Return whether a take differs from the good one; a dropout in a rest does not."""
+    if len(signal) != len(spoiled):
+        return True
+    return bool(np.abs(spoiled - signal).max(initial=0.0) > 0.05 * np.abs(signal).max(initial=0.0))
 
 
 def wrong_notes(passage: Passage, rng: np.random.Generator) -> Audio:

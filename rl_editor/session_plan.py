@@ -30,6 +30,8 @@ TAKES = ("false_start", "flawed_take", "second_take", "long_repeat")
 _SECONDS_PER_KIND = 4.0
 """A session holds at most one kind for each four unwanted seconds."""
 _MAX_EVENTS = 600
+_LOG_STOP_S = (0.8, 2.2)
+"""Logarithm (base 10) of the shortest mean distance between stops, seconds of the piece."""
 _SHORTEST_S = 0.3
 """Shortest sound of a gap."""
 _LONGEST_LATE_BEATS = 64
@@ -111,6 +113,7 @@ class _Planner:
         self.fills: list[str] = []
         self.pending: list[str] = []
         self.typical_s = 10.0 ** rng.uniform(0.0, 1.0)
+        self.max_places = 1 + int(len(signal) / sr / 10.0 ** rng.uniform(*_LOG_STOP_S))
         self.levels_db = {name: rng.uniform(*settings.junk_level_db) for name in FILLS}
 
     def insert_events(self, target: int) -> None:
@@ -152,16 +155,22 @@ class _Planner:
 
     def _gap_place(self) -> int:
         draw = self.rng.random()
-        if draw < 0.2:
+        if draw < 0.22:
             return 0
-        if draw < 0.32:
+        if draw < 0.38:
             return len(self.signal)
-        if draw < 0.45 and self.inserted:
+        if draw < 0.6 and self.inserted:
             return int(self.rng.choice(sorted(self.inserted)))
         return self._line()
 
     def _line(self) -> int:
-        """Return a bar line, a beat or a place between, where a performance is interrupted."""
+        """Return a bar line, a beat or a place between, where a performance is interrupted.
+
+        Players stop again where they stopped before: after `max_places`, only there.
+        """
+        places = [p for p in sorted(self.inserted) if p < len(self.signal)]
+        if len(places) >= self.max_places:
+            return int(self.rng.choice(places))
         if self.rng.random() < self.settings.off_beat:
             return int(self.rng.integers(0, len(self.signal)))
         lines = self.edges if self.rng.random() < self.settings.off_bar else self.bars

@@ -72,7 +72,7 @@ def make_session(
         signal = signal.mean(axis=1, keepdims=True)
     parts = plan_session(signal, sr, grid, rng, settings)
     raw = _lay_out(parts, signal, sr, rng)
-    scale = _record(raw, float(np.abs(signal).max()), sr, rng, settings)
+    scale = _record(raw, _peak(signal), sr, rng, settings)
     gains = tuple(p.gain * scale if p.start is not None else 1.0 for p in parts)
     truth = _truth(parts, len(raw), sr)
     return Session(raw, sr, truth, gains, settings.name, _summary(truth))
@@ -133,18 +133,22 @@ def _record(
     raw: Audio, track_peak: float, sr: int, rng: np.random.Generator, settings: SessionSettings
 ) -> float:
     """Add the colour of a device to `raw` in place and return the level it was recorded at."""
-    peak = max(float(np.abs(raw).max()), track_peak, 1e-6)
+    peak = max(_peak(raw), track_peak, 1e-6)
     scale = float(db_to_gain(rng.uniform(*settings.peak_db))) / peak
     raw *= np.float32(scale)
     colour = _Colour(raw.shape[1], sr, rng, settings)
     for start in range(0, len(raw), _BLOCK):
         block = raw[start : start + _BLOCK]
         colour.apply(block, start)
-    top = float(np.abs(raw).max())
+    top = _peak(raw)
     if top > 1.0:
         raw /= np.float32(top)
         scale /= top
     return scale
+
+
+def _peak(signal: Audio) -> float:
+    return max(float(signal.max()), -float(signal.min()))
 
 
 class _Colour:

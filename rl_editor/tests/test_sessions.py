@@ -149,6 +149,21 @@ def test_spoil_leaves_its_input_alone_and_break_off_ends_in_silence(piece):
     assert np.abs(ended[-1]).max() == 0.0
 
 
+def test_a_flaw_that_nobody_could_hear_is_made_louder():
+    quiet = np.zeros((SR, 1), np.float32)
+    quiet[0] = 0.5
+    for seed in range(12):
+        spoiled, _ = spoil(quiet, SR, SR // 2, np.random.default_rng(seed))
+        assert len(spoiled) != len(quiet) or np.abs(spoiled - quiet).max() > 0.02
+
+
+def test_stops_are_few_even_when_much_goes_wrong(piece):
+    changes = dict.fromkeys((*FILLS, *TAKES), 0.0) | {"talk": 1.0, "unwanted_share": (0.8, 0.8)}
+    for seed in range(5):
+        made = session(piece, seed, late_retake=0.0, out_of_order=0.0, **changes)
+        assert sum(s.wanted for s in made.truth.segments) <= 1 + 30 / 10**0.8 + 1
+
+
 def test_written_truth_reads_back_and_audio_has_its_length(piece, tmp_path):
     import soundfile as sf
 
