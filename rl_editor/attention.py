@@ -90,7 +90,7 @@ def banded_attention(
 def _bands(
     n_beats: int, kernel_size: int, dilation: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Return the keys of each block [blocks, W] and who may see them [dilation, blocks, BLOCK, W]."""
+    """Return the keys of each block [blocks, W] and who may see them [dilation, blocks, 32, W]."""
     group_length = -(-n_beats // dilation)
     n_blocks = -(-group_length // BLOCK)
     width = min(BLOCK + kernel_size - 1, group_length)

@@ -9,8 +9,6 @@ never allocates more than the file holds. No torch is needed, except to get an `
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rl_editor.atomic import atomic_path
 from rl_editor.config import Config, from_dict, to_dict
 from rl_editor.errors import UserError
 from rl_editor.policy_inputs import N_INPUTS, Normalisation
@@ -69,22 +68,16 @@ def save(path: str | Path, checkpoint: Checkpoint) -> None:
         "config": json.dumps(to_dict(checkpoint.config)),
         "metrics": json.dumps(checkpoint.metrics),
     }
-    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
         contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-        save_file(contiguous, temporary, metadata)
-        os.replace(temporary, path)
+        with atomic_path(path) as temporary:
+            save_file(contiguous, temporary, metadata)
     except OSError as error:
         raise UserError(
             f"the checkpoint should be written to {path}, but that failed: {error.strerror}; "
             "choose a folder that can be written and has space left."
         ) from error
-    finally:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
 
 
 def load(path: str | Path) -> Checkpoint:

@@ -107,7 +107,7 @@ def steady_grid(duration_s: float, tempo_bpm: float = 120.0, meter: int = 4) -> 
     n_beats = max(1, round(duration_s / beat_s))
     index = np.arange(n_beats)
     return BeatGrid(
-        beats_s=index * (duration_s / n_beats),
+        beats_s=np.linspace(0.0, duration_s, n_beats, endpoint=False, dtype=np.float64),
         duration_s=duration_s,
         is_downbeat=index % meter == 0,
         is_phrase_start=index % (meter * BARS_PER_PHRASE) == 0,

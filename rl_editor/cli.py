@@ -1,0 +1,214 @@
+"""The commands: `rl-editor edit`, `demo`, `render`, `cache`, `train`.
+
+Heavy modules are imported by the command that needs them, so that `--help` answers at once.
+Errors of the user print one sentence and exit with code 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from rl_editor import __version__
+from rl_editor.errors import UserError
+
+if TYPE_CHECKING:
+    from rl_editor.infer import EditResult
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `rl-editor` and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["train"]:  # its flags come from the settings dataclasses
+        return run_command(lambda: _train(arguments[1:]))
+    parsed = build_parser().parse_args(arguments)
+    return run_command(lambda: parsed.run(parsed))
+
+
+def infer_main(argv: Sequence[str] | None = None) -> int:
+    """Run `python -m rl_editor.infer` and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m rl_editor.infer",
+        description="Edit a raw recording into the track that is hidden in it.",
+    )
+    _add_edit_arguments(parser)
+    parsed = parser.parse_args(argv)
+    return run_command(lambda: _edit(parsed))
+
+
+def run_command(command: Callable[[], int]) -> int:
+    """Return a command's exit code; a `UserError` is one sentence on standard error and 2."""
+    try:
+        return command()
+    except UserError as error:
+        print(f"rl-editor: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        print("rl-editor: interrupted; no half-written file was left.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of `rl-editor`."""
+    parser = argparse.ArgumentParser(
+        prog="rl-editor", description="Turn raw music recordings into polished tracks."
+    )
+    parser.add_argument("--version", action="version", version=f"rl_editor {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    edit = commands.add_parser("edit", help="edit a recording")
+    _add_edit_arguments(edit)
+    edit.set_defaults(run=_edit)
+
+    demo = commands.add_parser("demo", help="edit the recording that ships with rl_editor")
+    demo.add_argument("--folder", default="demo_output", help="where the results go")
+    demo.set_defaults(run=_demo)
+
+    render = commands.add_parser("render", help="render an edit decision list again")
+    render.add_argument("edl", help="NAME.edl.json, perhaps corrected by hand")
+    render.add_argument("--output", required=True, help="the track; its suffix is the format")
+    render.add_argument("--source", help="the recording; by default the path in the list")
+    render.add_argument("--bit-depth", help=_BIT_DEPTH_HELP)
+    render.set_defaults(run=_render)
+
+    cache = commands.add_parser("cache", help="the stored analyses")
+    cache.add_argument("what", choices=("info", "clear"))
+    cache.set_defaults(run=_cache)
+
+    commands.add_parser("train", help="train an editor (rl-editor train --help)", add_help=False)
+    return parser
+
+
+_BIT_DEPTH_HELP = "such as PCM_16, PCM_24 or FLOAT; by default that of the source"
+
+
+def _add_edit_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", help="the raw recording")
+    parser.add_argument("--output", help="the edited track; its suffix is the format")
+    parser.add_argument("--checkpoint", help="trained editor; by default the one that ships")
+    parser.add_argument("--edl", help="edit decision list; by default beside the output")
+    parser.add_argument("--report", help="report page; by default beside the output")
+    parser.add_argument("--keep-ratio", type=float, help="share of the recording to keep, 0 to 1")
+    parser.add_argument("--tempo", type=float, help="beats a minute, when it is heard wrong")
+    parser.add_argument("--meter", type=int, help="beats in a bar, when it is heard wrong")
+    parser.add_argument(
+        "--stems", default="offline", help="'offline', or a Demucs model (extra [stems])"
+    )
+    parser.add_argument("--bit-depth", help=_BIT_DEPTH_HELP)
+    parser.add_argument("--no-cache", action="store_true", help="neither read nor keep analyses")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+
+
+def _edit(arguments: argparse.Namespace) -> int:
+    from rl_editor.infer import EditOptions, edit
+
+    result = edit(
+        arguments.input,
+        arguments.output,
+        edl_path=arguments.edl,
+        report_path=arguments.report,
+        options=EditOptions(
+            checkpoint=arguments.checkpoint,
+            keep_ratio=arguments.keep_ratio,
+            tempo_bpm=arguments.tempo,
+            meter=arguments.meter,
+            stems=arguments.stems,
+            bit_depth=arguments.bit_depth,
+            use_cache=not arguments.no_cache,
+            quiet=arguments.quiet,
+        ),
+    )
+    if not arguments.quiet:
+        print(summary(result))
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from importlib import resources
+    from pathlib import Path
+
+    from rl_editor.infer import EditOptions, edit
+
+    folder = Path(arguments.folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"the results should go to the folder {folder}, but it cannot be made "
+            f"({error.strerror}); choose another with --folder."
+        ) from error
+    recording = resources.files("rl_editor.assets") / "demo_raw.ogg"
+    with resources.as_file(recording) as path:
+        result = edit(path, folder / "demo_edited.wav", options=EditOptions(quiet=False))
+    print(f"recording    {path}\n{summary(result)}")
+    return 0
+
+
+def _render(arguments: argparse.Namespace) -> int:
+    from rl_editor.edl import read_edl
+    from rl_editor.render import render
+
+    edl = read_edl(arguments.edl)
+    source = arguments.source or edl.source.path
+    result = render(edl, source, arguments.output, subtype=arguments.bit_depth)
+    print(f"wrote {result.path} ({result.duration_s:.1f} s)")
+    return 0
+
+
+def _cache(arguments: argparse.Namespace) -> int:
+    from rl_editor.cache import Cache
+
+    cache = Cache()
+    if arguments.what == "clear":
+        print(f"removed {cache.clear()} analyses from {cache.info().folder}")
+        return 0
+    info = cache.info()
+    print(f"{info.folder}: {info.entries} analyses, {info.bytes / 1e6:.1f} MB")
+    return 0
+
+
+def _train(arguments: list[str]) -> int:
+    from rl_editor.train import main as train_main
+
+    return train_main(arguments)
+
+
+def summary(result: EditResult) -> str:
+    """Return what a musician wants to know about an edit, a few lines of text."""
+    from rl_editor.units import format_time
+
+    edl, grid = result.edl, result.track.grid
+    n_joins = len(edl.joins)
+    lines = [
+        f"edited track {result.output_path}",
+        f"edit list    {result.edl_path}",
+        f"report       {result.report_path}",
+        "",
+        f"length       {format_time(edl.source.duration_s)} before, "
+        f"{format_time(edl.duration_s)} after",
+        f"tempo        {grid.tempo_bpm:.0f} beats a minute, {grid.meter} beats in a bar",
+        f"joins        {n_joins}",
+    ]
+    if result.removed_s:
+        went = ", ".join(f"{word} {format_time(s)}" for word, s in result.removed_s.items())
+        lines.append(f"went         {went}")
+    else:
+        lines.append("went         nothing: the recording was kept as it is")
+    if float(grid.confidence.mean()) < 0.3:
+        others = ", ".join(f"{bpm:.0f}" for bpm in grid.runner_up_tempi_bpm[:2])
+        hint = f" (perhaps {others})" if others else ""
+        lines.append(
+            f"note         the beat is hard to hear here{hint}; --tempo and --meter set it"
+        )
+    if result.gain_db < -0.05:
+        lines.append(f"note         turned down by {-result.gain_db:.1f} dB so that nothing clips")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,225 @@
+"""Edit a recording: `python -m rl_editor.infer "input.wav" --output "output.wav"`.
+
+In: an audio file. Out: the edited track, its edit decision list and its report. Nothing is
+written before everything that can be checked has been checked, and each file appears whole or
+not at all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from rl_editor import audio, checkpoint, report
+from rl_editor.analysis import analyze
+from rl_editor.cache import Cache
+from rl_editor.edit_state import EditState
+from rl_editor.edl import EditDecisionList, EdlGrid, Source, timeline_length, write_edl
+from rl_editor.errors import UserError
+from rl_editor.features import FEATURE_NAMES
+from rl_editor.joins import fit_joins
+from rl_editor.numpy_policy import NumpyPolicy
+from rl_editor.planner import Plan, plan
+from rl_editor.progress import Progress
+from rl_editor.reasons import decisions, removed_seconds
+from rl_editor.render import render
+from rl_editor.track import Track
+
+MIN_OUTPUT_S = 1.0
+"""An edit shorter than this keeps nothing worth writing, s."""
+
+
+@dataclass(frozen=True)
+class EditOptions:
+    """What a user may ask of an edit.
+
+    Attributes:
+        checkpoint: file; None is the one that ships with rl_editor.
+        keep_ratio: share of the recording to keep, in (0, 1]; None leaves it to the editor.
+        tempo_bpm, meter: of the music, when the editor hears them wrong.
+        stems: "offline", or a Demucs model (its name, or a folder that holds it).
+        bit_depth: subtype of the output as libsndfile names it; None is that of the source.
+        use_cache: keep and reuse the analysis.
+        quiet: no progress bar.
+    """
+
+    checkpoint: str | None = None
+    keep_ratio: float | None = None
+    tempo_bpm: float | None = None
+    meter: int | None = None
+    stems: str = "offline"
+    bit_depth: str | None = None
+    use_cache: bool = True
+    quiet: bool = True
+
+
+@dataclass(frozen=True)
+class EditResult:
+    """What `edit` made.
+
+    Attributes:
+        output_path, edl_path, report_path: the files.
+        edl: the edit decision list.
+        track: the analysis of the recording.
+        removed_s: seconds removed by kind of material, longest first.
+        gain_db: change of the whole track that kept it from clipping, usually 0.
+    """
+
+    output_path: Path
+    edl_path: Path
+    report_path: Path
+    edl: EditDecisionList
+    track: Track
+    removed_s: dict[str, float]
+    gain_db: float
+
+
+def edit(
+    input_path: str | Path,
+    output_path: str | Path | None = None,
+    *,
+    edl_path: str | Path | None = None,
+    report_path: str | Path | None = None,
+    options: EditOptions | None = None,
+    **wishes,
+) -> EditResult:
+    """Edit a recording and return what was made.
+
+    Args:
+        input_path: the raw recording.
+        output_path: the edited track; its suffix chooses the format. By default
+            `NAME_edited.wav` (or the source's own format, where it can be written) beside it.
+        edl_path, report_path: by default beside the output, `.edl.json` and `.report.html`.
+        options: all wishes at once.
+        wishes: single fields of `EditOptions`, such as `keep_ratio=0.5`.
+
+    Raises:
+        UserError: something about the files or the wishes is wrong; says what to do.
+    """
+    chosen = dataclasses.replace(options or EditOptions(), **wishes)
+    source, paths = Path(input_path), _output_paths(input_path, output_path, edl_path, report_path)
+    _check_wishes(chosen)
+    loaded = checkpoint.load(chosen.checkpoint or default_checkpoint())
+    info = audio.probe(source)
+    audio.check_output(source, paths[0], info, chosen.bit_depth)
+    for extra in paths[1:]:
+        audio.check_writable(source, extra)
+    with Progress(visible=not chosen.quiet) as progress:
+        track = analyze(
+            source,
+            cache=Cache() if chosen.use_cache else None,
+            tempo_bpm=chosen.tempo_bpm,
+            meter=chosen.meter,
+            stems=chosen.stems,
+            on_stage=progress.stage,
+        )
+        checkpoint.check_schema(loaded, track.schema)
+        progress.stage("decide", 0.0)
+        made = _decide(loaded, track, chosen)
+        edl = _decision_list(source, track, made, progress)
+        rendered = render(
+            edl,
+            source,
+            paths[0],
+            subtype=chosen.bit_depth,
+            on_progress=lambda share: progress.stage("render", share),
+        )
+        write_edl(edl, paths[1])
+        removed = removed_seconds(edl.decisions, made, track.grid)
+        report.write_report(edl, track, removed, paths[2])
+    return EditResult(*paths, edl, track, removed, rendered.gain_applied_db)
+
+
+def default_checkpoint() -> Path:
+    """Return the checkpoint that ships with the package."""
+    return Path(str(resources.files("rl_editor.assets") / "best.pt"))
+
+
+def _check_wishes(options: EditOptions) -> None:
+    if options.keep_ratio is not None and not 0.0 < options.keep_ratio <= 1.0:
+        raise UserError(
+            f"the share to keep must lie above 0 and up to 1, but is {options.keep_ratio:g}; "
+            "0.5 keeps half of the recording."
+        )
+    if options.tempo_bpm is not None and not 20.0 <= options.tempo_bpm <= 400.0:
+        raise UserError(
+            f"the tempo must lie from 20 to 400 beats a minute, but is {options.tempo_bpm:g}."
+        )
+    if options.meter is not None and not 2 <= options.meter <= 12:
+        raise UserError(f"the meter must be 2 to 12 beats in a bar, but is {options.meter}.")
+
+
+def _output_paths(
+    input_path: str | Path,
+    output_path: str | Path | None,
+    edl_path: str | Path | None,
+    report_path: str | Path | None,
+) -> tuple[Path, Path, Path]:
+    """Return where the track, its decision list and its report go."""
+    source = Path(input_path)
+    if output_path is None:
+        suffix = source.suffix.lower()
+        suffix = suffix if suffix in audio.WRITABLE_SUFFIXES else ".wav"
+        output = _unused(source.with_name(f"{source.stem}_edited{suffix}"))
+    else:
+        output = Path(output_path)
+    return (
+        output,
+        Path(edl_path) if edl_path else output.with_suffix(".edl.json"),
+        Path(report_path) if report_path else output.with_suffix(".report.html"),
+    )
+
+
+def _unused(path: Path) -> Path:
+    """Return `path`, or the first `NAME-2`, `NAME-3`, ... that does not exist yet."""
+    number, candidate = 2, path
+    while os.path.lexists(candidate):
+        candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
+        number += 1
+    return candidate
+
+
+def _decide(loaded: checkpoint.Checkpoint, track: Track, options: EditOptions) -> Plan:
+    level_db = track.features[:, FEATURE_NAMES.index("rms_db")]
+    made = plan(
+        NumpyPolicy(loaded.weights, loaded.config.agent),
+        loaded.normalisation,
+        track,
+        EditState.start(track.grid, level_db, loaded.config.episode),
+        target_keep_ratio=options.keep_ratio,
+        config=loaded.config.planner,
+    )
+    kept_s = sum(clip.source_end_s - clip.source_start_s for clip in made.state.clips())
+    if kept_s < MIN_OUTPUT_S:
+        raise UserError(
+            f"the editor found no music to keep in {track.path} ({kept_s:.1f} s of "
+            f"{track.duration_s:.1f} s), so nothing was written; if there is music in it, ask for "
+            "a share of it with --keep-ratio."
+        )
+    return made
+
+
+def _decision_list(source: Path, track: Track, made: Plan, progress: Progress) -> EditDecisionList:
+    progress.stage("join", 0.0)
+    with audio.AudioReader(source) as reader:
+        fitted = fit_joins(made.state.clips(), reader, track.grid)
+    samples = timeline_length(fitted.clips, track.sample_rate)
+    return EditDecisionList(
+        source=Source(
+            track.path, track.sha256, track.sample_rate, track.channels, track.duration_s
+        ),
+        duration_s=samples / track.sample_rate,
+        clips=fitted.clips,
+        decisions=decisions(made, track),
+        grid=EdlGrid.of(track.grid),
+        joins=fitted.joins,
+    )
+
+
+if __name__ == "__main__":
+    from rl_editor.cli import infer_main
+
+    raise SystemExit(infer_main())

@@ -1,0 +1,54 @@
+"""A progress bar with stages and remaining time, silent where nobody watches."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+
+from tqdm import tqdm
+
+STAGES: dict[str, tuple[str, float]] = {
+    "read": ("reading", 0.10),
+    "analyse": ("listening", 0.60),
+    "decide": ("deciding", 0.05),
+    "join": ("fitting joins", 0.10),
+    "render": ("writing", 0.15),
+}
+"""What the user reads for each stage, and its usual share of the time."""
+
+
+class Progress:
+    """One bar over all stages of an edit; a context manager.
+
+    Args:
+        visible: False shows nothing; nor is anything shown when standard error is no terminal.
+    """
+
+    def __init__(self, visible: bool = True) -> None:
+        self._bar = tqdm(
+            total=1.0,
+            disable=not (visible and sys.stderr.isatty()),
+            bar_format="{desc:<14}{percentage:3.0f}% |{bar}| {elapsed}<{remaining}",
+            leave=False,
+        )
+        self._done = 0.0
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+
+    def stage(self, name: str, fraction: float) -> None:
+        """Show that `fraction` in [0, 1] of the stage `name` (of `STAGES`) is done."""
+        names = list(STAGES)
+        before = sum(STAGES[earlier][1] for earlier in names[: names.index(name)])
+        done = before + STAGES[name][1] * fraction
+        self._bar.set_description_str(STAGES[name][0], refresh=False)
+        self._bar.update(max(done - self._done, 0.0))
+        self._done = max(done, self._done)

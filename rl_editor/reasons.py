@@ -1,0 +1,113 @@
+"""Why the editor did what it did, in words that a musician understands."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+
+from rl_editor.actions import Action, ActionType
+from rl_editor.edl import Decision
+from rl_editor.grid import BeatGrid
+from rl_editor.materials import Material
+from rl_editor.planner import Plan
+from rl_editor.track import Track
+from rl_editor.units import format_time
+
+WORDS: dict[Material, str] = {
+    Material.MUSIC: "weaker passage",
+    Material.TALK: "talk",
+    Material.NOISE: "noise",
+    Material.SILENCE: "silence",
+    Material.COUNT_IN: "count-in",
+    Material.TUNING: "tuning",
+    Material.NOODLING: "noodling",
+    Material.FALSE_START: "false start",
+    Material.FLAWED_TAKE: "flawed take",
+    Material.REDUNDANT_REPEAT: "needless repeat",
+}
+"""What a removed passage is called; removed MUSIC is music that the edit does without."""
+
+_HAS_LATER_TAKE = (Material.FALSE_START, Material.FLAWED_TAKE, Material.MUSIC)
+
+_VERBS = {
+    ActionType.KEEP: "kept",
+    ActionType.LOOP: "played several times",
+    ActionType.REORDER: "moved to another place",
+    ActionType.JUMP_BACK: "played again from an earlier place",
+    ActionType.FADE_IN: "faded in",
+    ActionType.FADE_OUT: "faded out",
+    ActionType.GAIN: "changed in level",
+    ActionType.SPEED_UP: "played faster",
+    ActionType.SPEED_DOWN: "played slower",
+    ActionType.REVERSE: "played backwards",
+    ActionType.PITCH_UP: "raised in pitch",
+    ActionType.PITCH_DOWN: "lowered in pitch",
+    ActionType.EQ_LOW: "equalised in the lows",
+    ActionType.EQ_HIGH: "equalised in the highs",
+    ActionType.DISTORTION: "distorted",
+    ActionType.REVERB: "given reverb",
+    ActionType.REPEAT_PREV: "followed by what was heard last, again",
+    ActionType.SWAP_NEXT: "swapped with the passage after it",
+}
+
+REMOVING = (ActionType.CUT, ActionType.SKIP)
+REMOVING_NAMES = tuple(kind.name for kind in REMOVING)
+
+
+def decisions(plan: Plan, track: Track) -> tuple[Decision, ...]:
+    """Return one decision for each action of a plan, with its probability, material and reason."""
+    out = []
+    for action, (start, end) in zip(plan.state.actions, plan.action_spans, strict=True):
+        removed = action.type in REMOVING
+        keep = float(plan.keep_probability[start:end].mean())
+        material = span_material(plan, start, end, removed)
+        out.append(
+            Decision(
+                beat=start,
+                time_s=float(track.grid.beats_s[start]),
+                type=action.type.name,
+                size=action.size.name,
+                amount=action.amount.name,
+                probability=min(max(1.0 - keep if removed else keep, 0.0), 1.0),
+                material=material.name,
+                reason=reason(action, material, track, (start, end)),
+            )
+        )
+    return tuple(out)
+
+
+def span_material(plan: Plan, start: int, end: int, removed: bool) -> Material:
+    """Return what the beats [start, end) are; a removed span is MUSIC only if nothing else fits."""
+    mean = plan.materials[start:end].mean(axis=0)
+    if removed and mean[Material.MUSIC] < 0.8:
+        mean = np.where(np.arange(len(mean)) == Material.MUSIC, 0.0, mean)
+    return Material(int(mean.argmax()))
+
+
+def reason(action: Action, material: Material, track: Track, span: tuple[int, int]) -> str:
+    """Return one sentence that says what the span was and why it went, stayed or changed."""
+    if action.type not in REMOVING:
+        return f"{_VERBS[action.type]}: part of the track"
+    word = WORDS[material]
+    if material in _HAS_LATER_TAKE:
+        later = track.match_later[span[0] : span[1]]
+        if np.mean(later >= 0) >= 0.5:
+            where = track.grid.beats_s[int(np.median(later[later >= 0]))]
+            return f"cut: {word}; it is played again around {format_time(where)}"
+    if material == Material.REDUNDANT_REPEAT:
+        earlier = track.match_earlier[span[0] : span[1]]
+        if np.mean(earlier >= 0) >= 0.5:
+            where = track.grid.beats_s[int(np.median(earlier[earlier >= 0]))]
+            return f"cut: {word} of what is heard around {format_time(where)}"
+    return f"cut: {word}"
+
+
+def removed_seconds(made: tuple[Decision, ...], plan: Plan, grid: BeatGrid) -> dict[str, float]:
+    """Return the seconds removed by kind of material in a musician's words, longest first."""
+    seconds: dict[str, float] = defaultdict(float)
+    edges_s = grid.edges_s
+    for decision, (start, end) in zip(made, plan.action_spans, strict=True):
+        if ActionType[decision.type] in REMOVING and decision.material is not None:
+            seconds[WORDS[Material[decision.material]]] += float(edges_s[end] - edges_s[start])
+    return dict(sorted(seconds.items(), key=lambda item: -item[1]))

@@ -1,0 +1,208 @@
+"""The report: one self-contained HTML page that shows an edit and why it was made.
+
+In: the edit decision list, the track and the plan. Out: `NAME.report.html`, which works offline,
+prints, and says in tables everything that its picture shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rl_editor.atomic import atomic_path
+from rl_editor.edl import Decision, EditDecisionList, Join
+from rl_editor.features import FEATURE_NAMES
+from rl_editor.reasons import REMOVING_NAMES
+from rl_editor.track import Track
+from rl_editor.units import format_time
+
+PICTURE_WIDTH, PICTURE_HEIGHT, STRIP_HEIGHT = 1000, 130, 16
+LEVEL_RANGE_DB = 48.0
+"""Levels from the loudest beat down to this far below it are drawn, dB."""
+
+_STYLE = """
+:root { color-scheme: light dark; --kept: #1b7f4d; --gone: #a3a3a3; --ink: #1a1a1a;
+  --paper: #ffffff; --line: #d0d0d0; }
+@media (prefers-color-scheme: dark) { :root { --kept: #4cc38a; --gone: #6b6b6b; --ink: #ededed;
+  --paper: #161616; --line: #3a3a3a; } }
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
+  max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+h1, h2 { line-height: 1.2; }
+table { border-collapse: collapse; width: 100%; margin: 1rem 0; }
+th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid var(--line); }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+svg { width: 100%; height: auto; }
+.kept { fill: var(--kept); } .gone { fill: var(--gone); } .ruler { fill: var(--ink); }
+.key span { margin-right: 1.5rem; } .swatch { display: inline-block; width: .8em; height: .8em; }
+@media print { body { margin: 0; max-width: none; } tr { break-inside: avoid; } }
+"""
+
+
+def write_report(
+    edl: EditDecisionList, track: Track, removed_s: dict[str, float], path: str | Path
+) -> None:
+    """Write the page of an edit; it appears whole or not at all.
+
+    Args:
+        edl: with its decisions and joins.
+        track: the analysis of the recording.
+        removed_s: seconds removed by kind of material.
+        path: of the page.
+    """
+    page = render_page(edl, track, removed_s)
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def render_page(edl: EditDecisionList, track: Track, removed_s: dict[str, float]) -> str:
+    """Return the page as HTML."""
+    name = escape(Path(edl.source.path).name)
+    body = [
+        f"<h1>Edit of {name}</h1>",
+        _summary(edl, track, removed_s),
+        "<h2>What was kept</h2>",
+        _picture(edl, track),
+        '<p class="key"><span><i class="swatch" style="background:var(--kept)"></i> kept</span>'
+        '<span><i class="swatch" style="background:var(--gone)"></i> left out</span></p>',
+        "<h2>Passages and reasons</h2>",
+        _decisions_table(edl),
+        "<h2>Joins</h2>",
+        _joins_table(edl.joins),
+    ]
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>Edit of {name}</title><style>{_STYLE}</style></head>\n<body>\n"
+        + "\n".join(body)
+        + "\n</body></html>\n"
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[int]) -> str:
+    """Return an HTML table; `numbers` are the columns that are set flush right."""
+
+    def cells(tag: str, values: Sequence[str]) -> str:
+        scope = ' scope="col"' if tag == "th" else ""
+        return "".join(
+            f"<{tag}{scope}{' class=number' if i in numbers else ''}>{escape(value)}</{tag}>"
+            for i, value in enumerate(values)
+        )
+
+    lines = "".join(f"<tr>{cells('td', row)}</tr>\n" for row in rows)
+    return f"<table><thead><tr>{cells('th', head)}</tr></thead>\n<tbody>{lines}</tbody></table>"
+
+
+def _summary(edl: EditDecisionList, track: Track, removed_s: dict[str, float]) -> str:
+    grid = track.grid
+    tempo = f"{grid.tempo_bpm:.1f} beats a minute, {grid.meter} beats in a bar"
+    if grid.runner_up_tempi_bpm:
+        others = ", ".join(f"{bpm:.1f}" for bpm in grid.runner_up_tempi_bpm)
+        tempo += f" (other tempi that fit: {others})"
+    rows = [
+        ("length before", format_time(edl.source.duration_s)),
+        ("length after", format_time(edl.duration_s)),
+        ("tempo", tempo),
+        ("joins", str(len(edl.joins))),
+        *((f"left out: {word}", format_time(seconds)) for word, seconds in removed_s.items()),
+    ]
+    return _table(("", ""), rows, ())
+
+
+def _picture(edl: EditDecisionList, track: Track) -> str:
+    """Return an SVG of the level of every beat, coloured by whether it is in the edit."""
+    grid, total_s = track.grid, edl.source.duration_s
+    level_db = track.features[:, FEATURE_NAMES.index("rms_db")]
+    height = np.clip(1 + (level_db - level_db.max()) / LEVEL_RANGE_DB, 0.02, 1) * PICTURE_HEIGHT
+    x = grid.edges_s / total_s * PICTURE_WIDTH
+    kept = played_share(edl, grid.edges_s) >= 0.5
+    bars = []
+    for beat in range(grid.n_beats):
+        kind = "kept" if kept[beat] else "gone"
+        width = max(x[beat + 1] - x[beat] - 0.3, 0.3)
+        top = PICTURE_HEIGHT - height[beat]
+        bars.append(
+            f'<rect class="{kind}" x="{x[beat]:.1f}" y="{top:.1f}" width="{width:.1f}" '
+            f'height="{height[beat]:.1f}"/>'
+        )
+    return (
+        f'<svg viewBox="0 0 {PICTURE_WIDTH} {PICTURE_HEIGHT + STRIP_HEIGHT + 6}" role="img" '
+        f'aria-label="Level of the recording over time; {np.count_nonzero(kept)} of '
+        f'{grid.n_beats} beats are in the edit">' + "".join(bars) + _ruler(total_s) + "</svg>"
+    )
+
+
+def _ruler(total_s: float) -> str:
+    steps_s = (5, 10, 15, 30, 60, 120, 300, 600, 1800)
+    step_s = next((s for s in steps_s if total_s / s <= 12), 3600)
+    marks = []
+    for time_s in np.arange(0, total_s, step_s):
+        x = time_s / total_s * PICTURE_WIDTH
+        marks.append(
+            f'<text class="ruler" font-size="12" x="{x:.1f}" '
+            f'y="{PICTURE_HEIGHT + STRIP_HEIGHT}">{int(time_s // 60)}:{int(time_s % 60):02d}</text>'
+        )
+    return "".join(marks)
+
+
+def played_share(edl: EditDecisionList, edges_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return [N] the share of each cell of `edges_s` [N + 1] that some clip plays, at most 1."""
+    played = np.zeros(len(edges_s) - 1)
+    for clip in edl.clips:
+        start = np.clip(edges_s[:-1], clip.source_start_s, clip.source_end_s)
+        end = np.clip(edges_s[1:], clip.source_start_s, clip.source_end_s)
+        played += end - start
+    return np.minimum(played / np.diff(edges_s), 1.0)
+
+
+def _decisions_table(edl: EditDecisionList) -> str:
+    """Return a table in which actions of the same kind and reason in a row are one passage."""
+    passages: list[list[Decision]] = []
+    for decision in edl.decisions:
+        removed = decision.type in REMOVING_NAMES
+        same = passages and (
+            decision.reason == passages[-1][-1].reason
+            and removed == (passages[-1][-1].type in REMOVING_NAMES)
+        )
+        if same:
+            passages[-1].append(decision)
+        else:
+            passages.append([decision])
+    ends_s = [*(p[0].time_s for p in passages[1:]), edl.source.duration_s]
+    rows = []
+    for passage, end_s in zip(passages, ends_s, strict=True):
+        sure = [d.probability for d in passage if d.probability is not None]
+        rows.append(
+            (
+                format_time(passage[0].time_s),
+                format_time(end_s),
+                passage[0].reason,
+                f"{100 * float(np.mean(sure)):.0f}%" if sure else "",
+            )
+        )
+    return _table(("from", "to", "what and why", "sure"), rows, (0, 1, 3))
+
+
+def _joins_table(joins: Sequence[Join]) -> str:
+    if not joins:
+        return "<p>There are no joins: the recording plays straight through.</p>"
+    rows = [
+        (
+            format_time(join.timeline_s),
+            f"{1000 * join.crossfade_s:.0f}",
+            f"{join.click_energy_percentile:.0f}",
+            f"{join.level_step_db:+.1f} ({join.level_step_db_percentile:.0f})",
+            f"{join.beat_phase_error_ms:+.0f} ({join.beat_phase_error_ms_percentile:.0f})",
+            f"{join.harmonic_distance_percentile:.0f}",
+        )
+        for join in joins
+    ]
+    note = (
+        "<p>Numbers from 0 to 100 are percentiles among this recording's own ordinary beat "
+        "changes: 50 is a change like any other, above 95 is one to listen to.</p>"
+    )
+    head = ("at", "crossfade ms", "click", "level step dB", "beat error ms", "harmony")
+    return note + _table(head, rows, range(6))

@@ -1,0 +1,154 @@
+import numpy as np
+import pytest
+import torch
+
+from rl_editor import behavioral_cloning
+from rl_editor.actions import Size
+from rl_editor.agent import Agent
+from rl_editor.behavioral_cloning import (
+    acceptable,
+    augmented,
+    clone,
+    cloning_loss,
+    every_beat,
+    example,
+    piece_places,
+    right_choices,
+)
+from rl_editor.config import AgentConfig, Config, EpisodeConfig, TrainConfig
+from rl_editor.demonstrations import demonstrate
+from rl_editor.edit_state import EditState
+from rl_editor.materials import Material
+from rl_editor.numpy_policy import NumpyPolicy
+from rl_editor.planner import plan
+from rl_editor.policy_inputs import N_INPUTS, Normalisation
+from rl_editor.tests.made_up import made_up_track
+from rl_editor.truth import Segment, Truth
+
+
+def demonstration_of(track, segments):
+    """Return a demonstration from (end_s, material, wanted, equally_good, piece_start_s) rows."""
+    start_s, made = 0.0, []
+    for end_s, material, wanted, equally_good, piece_start_s in segments:
+        made.append(Segment(start_s, end_s, material, wanted, equally_good, piece_start_s))
+        start_s = end_s
+    return demonstrate(track, Truth(track.duration_s, tuple(made)))
+
+
+@pytest.fixture
+def two_copies():
+    """64 beats of 0.5 s: silence, the passage, talk, an equally good copy of it, the rest."""
+    track = made_up_track(64)
+    return demonstration_of(
+        track,
+        [
+            (4.0, Material.SILENCE, False, False, None),
+            (12.0, Material.MUSIC, True, False, 0.0),
+            (16.0, Material.TALK, False, False, None),
+            (24.0, Material.REDUNDANT_REPEAT, False, True, 0.0),
+            (32.0, Material.MUSIC, True, False, 8.0),
+        ],
+    )
+
+
+def prepared(demonstration):
+    return example(demonstration, Normalisation.fit([demonstration.track]))
+
+
+def test_places_in_the_piece(two_copies):
+    places = piece_places(two_copies)
+    assert np.isnan(places[:8]).all()
+    assert places[8] == pytest.approx(0.25)
+    assert places[32] == pytest.approx(0.25)
+    assert places[63] == pytest.approx(15.75)
+
+
+def test_the_second_copy_is_cut_only_if_the_first_was_kept(two_copies):
+    item = prepared(two_copies)
+    keep, cut = right_choices(item, item.wanted)
+    assert keep[8:24].all()
+    assert not cut[8:24].any()
+    assert not keep[32:48].any()
+    assert cut[32:48].all()
+    missed = item.wanted.copy()
+    missed[8:24] = False
+    keep, cut = right_choices(item, missed)
+    assert keep[32:48].all()
+    assert not cut[32:48].any()
+
+
+def test_of_copies_before_the_wanted_one_either_choice_is_right():
+    demonstration = demonstration_of(
+        made_up_track(64),
+        [
+            (16.0, Material.REDUNDANT_REPEAT, False, True, 0.0),
+            (32.0, Material.MUSIC, True, False, 0.0),
+        ],
+    )
+    item = prepared(demonstration)
+    keep, cut = right_choices(item, item.wanted)
+    assert keep[:32].all()
+    assert cut[:32].all()
+    first = np.arange(64) < 32
+    keep, cut = right_choices(item, first)
+    assert not keep[32:].any()
+    assert cut[32:].all()
+
+
+def test_acceptable_sizes_stay_inside_the_passage(two_copies):
+    item = prepared(two_copies)
+    right = acceptable(item, item.wanted)
+    assert right.any(axis=(1, 2)).all()
+    assert right[8, 0, Size.BEAT]
+    assert not right[8, 1].any()
+    assert not right[22, 0, Size.TWO_BARS]
+
+
+def test_the_loss_is_the_negative_log_probability_of_all_right_actions(two_copies, monkeypatch):
+    torch.manual_seed(0)
+    agent = Agent(AgentConfig(hidden_dim=24, dilations=(1,)), N_INPUTS).eval()
+    item = prepared(two_copies)
+    everything = np.ones((64, 2, 5), dtype=bool)
+    monkeypatch.setattr(behavioral_cloning, "acceptable", lambda item, played: everything)
+    monkeypatch.setattr(behavioral_cloning, "output_so_far", lambda item, rng: item.wanted)
+    monkeypatch.setattr(behavioral_cloning, "TARGET_KNOWN", 0.0)
+    encoded = agent.encode([item.inputs])
+    loss = cloning_loss(agent, encoded, [item], np.random.default_rng(0))
+    step = every_beat(item.table, 0, item.wanted, None, torch.device("cpu"))
+    types = agent.distribution(encoded, step)[0].types.detach().exp().numpy()
+    # every size of KEEP and of CUT is right, so the set's probability is p(KEEP) + p(CUT)
+    expected = np.average(-np.log(types[:, 0] + types[:, 1]), weights=item.weight)
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+    loss.backward()
+    assert all(torch.isfinite(p.grad).all() for p in agent.parameters() if p.grad is not None)
+
+
+def test_augmentation_keeps_shape_and_stays_finite():
+    inputs = torch.zeros(20, N_INPUTS)
+    changed = augmented(inputs, np.random.default_rng(0))
+    assert changed.shape == inputs.shape
+    assert changed.dtype == torch.float32
+    assert float(changed.abs().mean()) > 0.01
+
+
+def test_cloning_memorises_a_demonstration(two_copies):
+    torch.manual_seed(0)
+    config = Config(
+        agent=AgentConfig(hidden_dim=32, dilations=(1, 2), dropout=0.0),
+        train=TrainConfig(bc_epochs=60, bc_lr=5e-3),
+    )
+    agent = Agent(config.agent, N_INPUTS)
+    track = two_copies.track
+    normalisation = Normalisation.fit([track])
+    losses = []
+    clone(
+        agent,
+        [example(two_copies, normalisation) for _ in range(4)],
+        config=config,
+        rng=np.random.default_rng(0),
+        on_epoch=lambda epoch, loss: losses.append(loss),
+    )
+    assert losses[-1] < losses[0] / 2
+    start = EditState.start(track.grid, None, EpisodeConfig())
+    made = plan(NumpyPolicy(agent.arrays(), config.agent), normalisation, track, start)
+    np.testing.assert_array_equal(made.state.played > 0, two_copies.wanted >= 0.5)
