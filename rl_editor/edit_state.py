@@ -346,10 +346,9 @@ def _reorder(state: EditState, action: Action) -> EditState:
 
 
 def _jump_back(state: EditState, action: Action) -> EditState:
-    back_to = state.context.lines.back_to
-    target = back_to.item(state.cursor, action.size)
-    if action.amount == Amount.NEG_LARGE:
-        target = back_to.item(target, action.size)
+    lines = state.context.lines
+    table = lines.back_to if action.amount == Amount.NEG_SMALL else lines.second_back_to
+    target = table.item(state.cursor, action.size)
     return state._after(action, target, state.arrangement, ())
 
 

@@ -26,6 +26,7 @@ class GridLines:
         span_end: [N + 1, 5] beat where the span ends, cut off at the file's end.
         second_end: [N + 1, 5] where a second span of the same size after it ends.
         back_to: [N + 1, 5] the previous boundary of that size, 0 when there is none.
+        second_back_to: [N + 1, 5] the second previous one, 0 when there is none.
         size_allowed: [N, 20, 5] sizes that act, each unlike every smaller one allowed for the
             type; what depends on the edit so far is not in it.
     """
@@ -33,6 +34,7 @@ class GridLines:
     span_end: NDArray[np.int64]
     second_end: NDArray[np.int64]
     back_to: NDArray[np.int64]
+    second_back_to: NDArray[np.int64]
     size_allowed: NDArray[np.bool_]
 
     @classmethod
@@ -50,13 +52,10 @@ class GridLines:
         }
         span_end = np.stack([_ahead(beats, *steps[size]) for size in Size], axis=1)
         back_to = np.stack([_back(beats, *steps[size]) for size in Size], axis=1)
-        second_end = span_end[span_end, np.arange(N_SIZES)]
-        return cls(
-            span_end=span_end,
-            second_end=second_end,
-            back_to=back_to,
-            size_allowed=_size_allowed(span_end[:-1], second_end[:-1], back_to[:-1]),
-        )
+        columns = np.arange(N_SIZES)
+        ahead = span_end, span_end[span_end, columns]
+        back = back_to, back_to[back_to, columns]
+        return cls(*ahead, *back, _size_allowed(ahead, back))
 
     @property
     def n_beats(self) -> int:
@@ -77,22 +76,27 @@ def _back(beats: NDArray[np.int64], lines: NDArray[np.int64], count: int) -> NDA
 
 
 def _size_allowed(
-    span_end: NDArray[np.int64], second_end: NDArray[np.int64], back_to: NDArray[np.int64]
+    ahead: tuple[NDArray[np.int64], NDArray[np.int64]],
+    back: tuple[NDArray[np.int64], NDArray[np.int64]],
 ) -> NDArray[np.bool_]:
-    """Return [N, 20, 5] True where a size acts and differs from all smaller ones that do."""
-    n_beats = len(span_end)
-    cursor = np.arange(n_beats)[:, None]
-    allowed = np.repeat(_unlike_smaller(span_end)[:, None, :], N_TYPES, axis=1)
-    allowed[:, ActionType.SKIP] = _unlike_smaller(second_end)
-    allowed[:, ActionType.JUMP_BACK] = _unlike_smaller(back_to) & (back_to < cursor)
-    # The pair (end of the first, end of the second) as one number.
-    swap = _unlike_smaller(span_end * (n_beats + 1) + second_end)
-    allowed[:, ActionType.SWAP_NEXT] = swap & (span_end < n_beats)
+    """Return [N, 20, 5] True where a size acts and differs from all smaller ones that do.
+
+    `ahead` and `back` are the first and the second place of each size, [N + 1, 5] each.
+    """
+    n_beats = len(ahead[0]) - 1
+    allowed = np.repeat(_unlike_smaller(ahead[0])[:, None, :], N_TYPES, axis=1)
+    allowed[:, ActionType.SKIP] = _unlike_smaller(ahead[1])
+    # Both places count: as one number.
+    allowed[:, ActionType.JUMP_BACK] = _unlike_smaller(back[0] * (n_beats + 1) + back[1])
+    allowed[:, ActionType.SWAP_NEXT] = _unlike_smaller(ahead[0] * (n_beats + 1) + ahead[1])
+    allowed[:, ActionType.SWAP_NEXT] &= ahead[0] < n_beats
+    allowed[0, ActionType.JUMP_BACK] = False
+    allowed = allowed[:n_beats]
     allowed.flags.writeable = False
     return allowed
 
 
 def _unlike_smaller(targets: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return [N, 5] True where a size leads elsewhere than every smaller one."""
+    """Return [N + 1, 5] True where a size leads elsewhere than every smaller one."""
     same = targets[:, :, None] == targets[:, None, :]
     return ~np.any(np.tril(same, k=-1), axis=2)
