@@ -63,7 +63,7 @@ def frame_vectors(mel_power: NDArray[np.float32], chroma: NDArray[np.float32]) -
     pitch = pitch - pitch.mean(axis=1, keepdims=True)
     parts = [
         np.sqrt(MEL_WEIGHT) * _unit(moving_mean(mel, 3)),
-        np.sqrt(CHROMA_WEIGHT) * _unit(moving_mean(pitch, 3)),
+        np.sqrt(CHROMA_WEIGHT) * _unit(moving_mean(_unit(pitch), 3)),
     ]
     vectors = np.concatenate(parts, axis=1) * weight[:, None]
     return FrameVectors(vectors.astype(np.float32), bands_db, level_db)
