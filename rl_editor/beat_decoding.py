@@ -34,8 +34,10 @@ _FLOOR = 1e-3
 """Activations are clipped to [floor, 1 - floor], so that one missed beat cannot end a stretch."""
 _START_COST, _STOP_COST = 15.0, 15.0
 """Nats; with about 5 a clear beat, fewer than six clear beats are no stretch."""
-_FRAME_COST = 0.10 * INPUT_FPS / FPS
-"""Nats a frame of playing costs; puts the break-even beat activation near 0.2."""
+_FRAME_COST = 0.12
+"""Nats a frame of playing costs; puts the break-even of the mean activation in a beat's first
+sixteenth near 0.3. Tuned on 79 pieces and on speech, tuning and noise: 0.05 takes 91% of the
+latter for playing, 0.12 takes 16% and misses 7% of the music, 0.16 takes 6% and misses 14%."""
 
 
 @dataclass(frozen=True)

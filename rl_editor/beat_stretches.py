@@ -21,8 +21,14 @@ TEMPO_TOLERANCE = 0.08
 TEMPO_RATIOS = (2.0, 0.5, 1.5, 2.0 / 3.0, 4.0 / 3.0, 0.75)
 """Tempi that are commonly mistaken for each other."""
 _SAME_TEMPO = 0.05
-_JOIN_S = 2.0
-"""A longer break between two stretches is a break, even if the sound goes on."""
+_QUIET_DB = -40.0
+"""Level under the recording's loud frames that counts as silence."""
+_QUIET_S = 0.4
+"""Shorter silences are rests in the music."""
+_JOIN_S, _LONG_JOIN_S = 2.0, 12.0
+"""Longest gaps in the beats that the music may run through, in half and in whole beats."""
+_LEVEL_DROP_DB = 12.0
+"""Where the level falls by more, the music has stopped: talk between takes is softer."""
 _STEADY_SHARE = 0.8
 """Share of the beats within 6% of the median that makes a rigid grid worth trying."""
 _ACCEPT_RIGID = 0.75
@@ -34,38 +40,62 @@ _PHASE_TOLERANCE = 0.12
 _MIN_RIGID_BEATS = 16
 _MIN_BEATS = 4
 """Fewer beats are no stretch."""
+_MIN_CONTRAST = 2.75
+"""Least ratio of the activation at the beats to its mean; 2.3 in white noise, above 3 in music."""
+_MAX_JITTER = 0.055
+"""Most typical change of the interval from beat to beat, of the interval; below 0.05 in music
+and above 0.057 in pink noise."""
+_AUDIBLE_PEAK = 0.05
+"""Beats without so much activation stay where the decoder put them."""
 _PHASE_BINS = 64
 
 
 def find_stretches(
-    activations: FloatArray, quiet: NDArray[np.bool_], tempo_bpm: float | None = None
+    activations: FloatArray, level_db: NDArray[np.floating], tempo_bpm: float | None = None
 ) -> list[FloatArray]:
     """Return the beat times of each stretch of playing, in seconds, increasing.
 
     Args:
         activations: [T, 2] beat and downbeat activations, 50 a second.
-        quiet: [T] True where the recording is as good as silent.
+        level_db: [T] level of each frame against the recording's loud frames.
         tempo_bpm: the tempo, if it is known; beats stay within 8% of it.
     """
-    frames = upsample(np.where(quiet, 0.0, activations[:, 0]))
+    frames = audible_activation(activations[:, 0], level_db)
     if tempo_bpm is None:
         found = _reconcile(frames, upsample(activations[:, 1]), list(decode(frames).stretches))
     else:
         found = _decode_near(frames, tempo_bpm)
-    groups = _group(found, np.repeat(quiet, UPSAMPLING))
-    stretches = [times for group in groups for times in _settle(frames, group)]
-    return [times for times in stretches if len(times) >= _MIN_BEATS]
+    stretches = [
+        times
+        for group in _group(found, np.repeat(level_db, UPSAMPLING))
+        for times in _settle(frames, group)
+    ]
+    return [times for times in stretches if _has_pulse(frames, times)]
 
 
-def rank_tempi(
-    activation: NDArray[np.floating], quiet: NDArray[np.bool_], bpm: float
-) -> tuple[float, ...]:
+def audible_activation(
+    activation: NDArray[np.floating], level_db: NDArray[np.floating]
+) -> FloatArray:
+    """Return a beat activation on decoder frames, 0 in each silence of at least 0.4 s."""
+    quiet = np.concatenate([[False], level_db <= _QUIET_DB, [False]])
+    edges = np.flatnonzero(np.diff(quiet.astype(np.int8)))
+    audible = np.array(activation, dtype=np.float64)
+    for start, stop in edges.reshape(-1, 2):
+        if stop - start >= _QUIET_S * FPS / UPSAMPLING:
+            audible[start:stop] = 0.0
+    return upsample(audible)
+
+
+def rank_tempi(frames: FloatArray, bpm: float) -> tuple[float, ...]:
     """Return the tempi that are commonly mistaken for `bpm` and fit too, best first.
 
     The evidence is the decoder's score, weighted by a log-normal preference for tempi near
     110 bpm with a width of one octave.
+
+    Args:
+        frames: beat activations from `audible_activation`.
+        bpm: the tempo that was chosen.
     """
-    frames = upsample(np.where(quiet, 0.0, activation))
     ranked = []
     for ratio in TEMPO_RATIOS:
         candidate = bpm * ratio
@@ -129,40 +159,83 @@ def _try_tempo(frames: FloatArray, beats: NDArray[np.int64], bpm: float) -> list
 
 
 def _group(
-    found: list[NDArray[np.int64]], quiet: NDArray[np.bool_]
+    found: list[NDArray[np.int64]], level_db: NDArray[np.floating]
 ) -> list[list[NDArray[np.int64]]]:
-    """Return runs of stretches between which the music seems to go on.
-
-    That is: at one tempo, with sound between them, and by whole or half beats apart, since a
-    decoder that loses its way in dense music slips by half a beat.
-    """
+    """Return runs of stretches at one tempo between which the music goes on."""
     groups: list[list[NDArray[np.int64]]] = []
     for beats in found:
-        if groups:
-            before = groups[-1][-1]
-            start, stop, period = int(before[-1]), int(beats[0]), _mean_period(before)
-            same = abs(_mean_period(beats) / period - 1.0) < _SAME_TEMPO
-            half_beats = 2.0 * (stop - start) / period
-            in_step = abs(half_beats - round(half_beats)) < 2.0 * _PHASE_TOLERANCE
-            if same and in_step and stop - start < _JOIN_S * FPS and not quiet[start:stop].any():
-                groups[-1].append(beats)
-                continue
-        groups.append([beats])
+        if groups and _goes_on(groups[-1][-1], beats, level_db):
+            groups[-1].append(beats)
+        else:
+            groups.append([beats])
     return groups
 
 
+def _has_pulse(frames: FloatArray, times_s: FloatArray) -> bool:
+    """Return whether the beats are regular and stand out from what lies between them."""
+    if len(times_s) < _MIN_BEATS:
+        return False
+    intervals = np.diff(times_s)
+    if np.median(np.abs(np.diff(intervals))) > _MAX_JITTER * np.median(intervals):
+        return False
+    beats = np.rint(times_s * FPS).astype(np.int64)
+    around = float(frames[beats[0] : beats[-1]].mean())
+    return float(np.mean(_strength(frames, beats))) > _MIN_CONTRAST * around
+
+
+def _goes_on(
+    before: NDArray[np.int64], after: NDArray[np.int64], level_db: NDArray[np.floating]
+) -> bool:
+    """Return whether two stretches are one, with a few beats between that were not heard.
+
+    They are if the level holds and they are in step: by whole beats, or over a short way by
+    half a beat, which is how a decoder slips that loses its way in dense music.
+    """
+    start, stop, period = int(before[-1]), int(after[0]), _mean_period(before)
+    n_beats = (stop - start) / period
+    gap_s = (stop - start) / FPS
+    if abs(_mean_period(after) / period - 1.0) >= _SAME_TEMPO or gap_s > _LONG_JOIN_S:
+        return False
+    usual = np.median(np.concatenate([level_db[before[0] : start], level_db[stop : after[-1]]]))
+    if np.percentile(level_db[start:stop], 25) < usual - _LEVEL_DROP_DB:
+        return False
+    slip = 2.0 if gap_s <= _JOIN_S else 1.0
+    return abs(n_beats * slip - round(n_beats * slip)) < slip * _PHASE_TOLERANCE
+
+
 def _settle(frames: FloatArray, group: list[NDArray[np.int64]]) -> list[FloatArray]:
-    """Return the beat times of a group: one rigid grid if that fits, else each stretch."""
+    """Return the beat times of a group: one rigid grid if that fits, else its stretches."""
     beats = np.concatenate(group)
-    intervals = np.diff(beats)
+    intervals = np.concatenate([np.diff(part) for part in group])
     steady = float(np.mean(np.abs(intervals / np.median(intervals) - 1.0) < 0.06))
     if len(beats) >= _MIN_RIGID_BEATS and steady >= _STEADY_SHARE:
         rigid = _rigid_grid(frames, beats)
-        fit = np.mean(_strength(frames, np.rint(rigid * FPS).astype(np.int64)))
         share = _ACCEPT_RIGID if len(group) == 1 else _ACCEPT_RIGID_GROUP
-        if fit >= share * np.mean(_strength(frames, beats)):
+        if _fit(frames, rigid, group) >= share * np.mean(_strength(frames, beats)):
             return [rigid]
-    return [_refine(frames, part) for part in group]
+    return _bridge([_refine(frames, part) for part in group])
+
+
+def _fit(frames: FloatArray, times_s: FloatArray, group: list[NDArray[np.int64]]) -> float:
+    """Return the mean activation at those beats that lie where the group has beats."""
+    beats = np.rint(times_s * FPS).astype(np.int64)
+    inside = [(beats >= part[0] - 4) & (beats <= part[-1] + 4) for part in group]
+    return float(np.mean(_strength(frames, beats[np.any(inside, axis=0)])))
+
+
+def _bridge(parts: list[FloatArray]) -> list[FloatArray]:
+    """Join parts that are a whole number of beats apart, with even beats between them."""
+    joined = [parts[0]]
+    for times in parts[1:]:
+        before = joined[-1]
+        period = (before[-1] - before[0]) / (len(before) - 1)
+        n_beats = (times[0] - before[-1]) / period
+        if abs(n_beats - round(n_beats)) < 1.5 * _PHASE_TOLERANCE and round(n_beats) > 0:
+            between = np.linspace(before[-1], times[0], round(n_beats) + 1)[1:-1]
+            joined[-1] = np.concatenate([before, between, times])
+        else:
+            joined.append(times)
+    return joined
 
 
 def _rigid_grid(frames: FloatArray, beats: NDArray[np.int64]) -> FloatArray:
@@ -214,12 +287,19 @@ def _best_fold(
 
 
 def _refine(frames: FloatArray, beats: NDArray[np.int64]) -> FloatArray:
-    """Return beat times in seconds: each beat moved to the activation peak it begins at."""
+    """Return beat times in seconds: each beat moved to the activation peak it begins at.
+
+    A parabola through three activations places the peak between them.
+    """
     reach = max(2, round(_mean_period(beats) / 16.0))
-    offsets = np.arange(-2, reach + 3)
-    index = np.clip(beats[:, None] + offsets, 0, len(frames) - 1)
+    index = np.clip(beats[:, None] + np.arange(-2, reach + 3), 0, len(frames) - 1)
     value = frames[index]
     peak = index[np.arange(len(beats)), value.argmax(axis=1)]
-    moved = np.where(value.max(axis=1) > 0.05, peak, beats)
-    ordered = np.maximum.accumulate(moved)
-    return ordered[np.concatenate([[True], np.diff(ordered) > 0])] / FPS
+    padded = np.pad(frames, UPSAMPLING, mode="edge")
+    before, after = padded[peak], padded[peak + 2 * UPSAMPLING]
+    bend = before - 2.0 * frames[peak] + after
+    shift = np.where(bend < -1e-9, (before - after) / np.minimum(bend, -1e-9), 0.0)
+    shift = np.clip(0.5 * UPSAMPLING * shift, -0.5 * UPSAMPLING, 0.5 * UPSAMPLING)
+    moved = np.where(value.max(axis=1) > _AUDIBLE_PEAK, peak + shift, beats)
+    ordered = np.maximum.accumulate(np.clip(moved, 0.0, len(frames) - 1.0))
+    return ordered[np.concatenate([[True], np.diff(ordered) > 0.0])] / FPS

@@ -19,18 +19,15 @@ from numpy.typing import NDArray
 
 from rl_editor.beat_bars import DEFAULT_METER, at_beats, bar_phase, choose_meter, downbeat_odds
 from rl_editor.beat_decoding import INPUT_FPS
-from rl_editor.beat_network import activations, beat_input
-from rl_editor.beat_stretches import find_stretches, rank_tempi
+from rl_editor.beat_network import BLOCK_FRAMES, activations, beat_input
+from rl_editor.beat_stretches import audible_activation, find_stretches, rank_tempi
 from rl_editor.grid import BARS_PER_PHRASE, BeatGrid, steady_grid
+from rl_editor.units import gain_to_db
 
-__all__ = ["beat_input", "grid_from_activations", "quiet_frames", "track_beats"]
+__all__ = ["beat_input", "frame_level_db", "grid_from_activations", "track_beats"]
 
 FloatArray = NDArray[np.float64]
 
-_QUIET_DB = -50.0
-"""Level under the recording's loud frames that counts as silence."""
-_QUIET_S = 0.4
-"""Shorter silences are rests in the music."""
 _REACH_FRAMES = 2
 """A beat's activation is looked for within 40 ms."""
 _SHORTEST_CELL = 0.5
@@ -67,35 +64,30 @@ def track_beats(
     """
     return grid_from_activations(
         activations(beat_inputs),
-        quiet_frames(beat_inputs),
+        frame_level_db(beat_inputs),
         duration_s,
         tempo_bpm=tempo_bpm,
         meter=meter,
     )
 
 
-def quiet_frames(beat_inputs: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return [T], True in every run of at least 0.4 s that is as good as silent.
+def frame_level_db(beat_inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return [T] level of each frame in dB against the recording's loud frames.
 
-    That is 50 dB below the 90th percentile of the frames' mean magnitude.
+    The level is the mean magnitude over the mel bands; loud is its 90th percentile. It is at
+    least -120 dB, and 0 dB throughout if the whole recording is digital silence.
     """
     level = np.empty(len(beat_inputs), dtype=np.float32)
-    block = 8192
-    for start in range(0, len(level), block):
-        level[start : start + block] = np.expm1(beat_inputs[start : start + block]).mean(axis=1)
-    if not len(level):
-        return np.zeros(0, dtype=bool)
-    quiet = level <= np.percentile(level, 90) * 10.0 ** (_QUIET_DB / 20.0)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], quiet.astype(np.int8), [0]])))
-    for start, stop in edges.reshape(-1, 2):
-        if stop - start < _QUIET_S * INPUT_FPS:
-            quiet[start:stop] = False
-    return quiet
+    for start in range(0, len(level), BLOCK_FRAMES):
+        block = beat_inputs[start : start + BLOCK_FRAMES]
+        level[start : start + BLOCK_FRAMES] = np.expm1(block).mean(axis=1)
+    loud = float(np.percentile(level, 90)) if len(level) else 0.0
+    return gain_to_db(level / loud).astype(np.float32) if loud > 0.0 else np.zeros_like(level)
 
 
 def grid_from_activations(
     beat_activations: NDArray[np.floating],
-    quiet: NDArray[np.bool_],
+    level_db: NDArray[np.floating],
     duration_s: float,
     *,
     tempo_bpm: float | None = None,
@@ -105,7 +97,7 @@ def grid_from_activations(
 
     Args:
         beat_activations: [T, 2] probabilities, 50 frames a second.
-        quiet: [T] True where the recording is as good as silent; no beat is there.
+        level_db: [T] from `frame_level_db`: no beats are looked for in silence.
         duration_s: length of the recording, positive.
         tempo_bpm: as in `track_beats`.
         meter: as in `track_beats`.
@@ -117,7 +109,7 @@ def grid_from_activations(
         if value is not None and not value > 0:
             raise ValueError(f"{name} must be positive, got {value}")
     values = np.asarray(beat_activations, dtype=np.float64)
-    stretches = find_stretches(values, quiet, tempo_bpm)
+    stretches = find_stretches(values, level_db, tempo_bpm)
     stretches = [times[times < duration_s] for times in stretches]
     stretches = [times for times in stretches if len(times) > 1]
     if not stretches:
@@ -135,7 +127,7 @@ def grid_from_activations(
         confidence=np.concatenate([part.confidence for part in parts]),
         meter=bar,
         tempo_bpm=bpm,
-        runner_up_tempi_bpm=rank_tempi(values[:, 0], quiet, bpm),
+        runner_up_tempi_bpm=rank_tempi(audible_activation(values[:, 0], level_db), bpm),
     )
 
 
