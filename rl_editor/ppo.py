@@ -1,0 +1,182 @@
+"""Proximal policy optimisation on whole tracks (Schulman et al., 2017, arXiv:1707.06347).
+
+Departures from the paper: minibatches are made of whole tracks, each encoded once per gradient
+step and read at every cursor; the entropy is a share of its maximum over the allowed actions; a
+cloning loss can be mixed in; a pass stops when the policy has moved too far (approximate KL).
+float32 throughout: the value loss of an episode-end reward overflows half precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rl_editor.agent import Agent
+from rl_editor.config import TrainConfig
+from rl_editor.rollout import Rollout, TaskInputs, advantages, to_step_inputs
+
+STOP_KL_FACTOR = 1.5
+"""A pass over the rollout ends once the approximate KL exceeds this many times the target."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A rollout with its learning targets, `B` rows.
+
+    Attributes:
+        rollout: the experience.
+        advantage: [B] float32, normalised to mean 0 and standard deviation 1.
+        returns: [B] float32, targets of the value function.
+    """
+
+    rollout: Rollout
+    advantage: NDArray[np.float32]
+    returns: NDArray[np.float32]
+
+    @classmethod
+    def from_rollout(cls, rollout: Rollout, config: TrainConfig) -> Batch:
+        """Return the batch under the config's `gamma` and `gae_lambda`."""
+        estimates = advantages(rollout, config.gamma, config.gae_lambda)
+        normalised = (estimates - estimates.mean()) / (estimates.std() + 1e-8)
+        return cls(rollout, normalised.reshape(-1), (estimates + rollout.value).reshape(-1))
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Losses of one minibatch (scalars that carry gradients) and what to log of it (floats)."""
+
+    policy: Tensor
+    value: Tensor
+    entropy: Tensor
+    approx_kl: float
+    clip_fraction: float
+
+
+def losses(
+    agent: Agent, inputs: TaskInputs, batch: Batch, rows: NDArray[np.int64], clip_coef: float
+) -> Losses:
+    """Return the losses over `rows` of the batch; their tracks are encoded with gradients.
+
+    `policy` is the clipped surrogate, negated; `entropy` the mean share of the maximum;
+    `approx_kl` is mean(ratio - 1 - log ratio) (Schulman, "Approximating KL divergence", 2020).
+    """
+    seen = batch.rollout.observations.rows(rows)
+    tasks, places = np.unique(seen.task, return_inverse=True)
+    encoded = agent.encode([inputs[task] for task in tasks.tolist()])
+    step = to_step_inputs(seen, places, inputs.device)
+
+    def tensor(array: NDArray) -> Tensor:
+        return torch.from_numpy(array[rows]).to(inputs.device)
+
+    out = agent.evaluate(encoded, step, tensor(batch.rollout.actions))
+    log_ratio = out.log_prob - tensor(batch.rollout.log_prob)
+    ratio, advantage = log_ratio.exp(), tensor(batch.advantage)
+    clipped = ratio.clamp(1 - clip_coef, 1 + clip_coef)
+    with torch.no_grad():
+        approx_kl = float((ratio - 1 - log_ratio).mean())
+        clip_fraction = float(((ratio - 1).abs() > clip_coef).float().mean())
+    return Losses(
+        policy=-torch.minimum(ratio * advantage, clipped * advantage).mean(),
+        value=0.5 * (out.value - tensor(batch.returns)).square().mean(),
+        entropy=out.entropy.mean(),
+        approx_kl=approx_kl,
+        clip_fraction=clip_fraction,
+    )
+
+
+def whole_track_minibatches(
+    tasks: NDArray[np.int64], n_minibatches: int, rng: np.random.Generator
+) -> list[NDArray[np.int64]]:
+    """Return rows split into at most `n_minibatches` parts of about equal size.
+
+    Args:
+        tasks: [B] task of each row; rows of one task are never split.
+        n_minibatches: parts wanted; fewer come out when there are fewer tasks.
+        rng: shuffles the tasks.
+    """
+    names, counts = np.unique(tasks, return_counts=True)
+    order = rng.permutation(len(names))
+    n_parts = min(n_minibatches, len(names))
+    sizes, part_of = np.zeros(n_parts), np.zeros(len(names), dtype=np.int64)
+    for index in order[np.argsort(-counts[order], kind="stable")]:
+        part_of[index] = sizes.argmin()
+        sizes[part_of[index]] += counts[index]
+    row_part = part_of[np.searchsorted(names, tasks)]
+    return [np.flatnonzero(row_part == part) for part in rng.permutation(n_parts)]
+
+
+@dataclass(frozen=True)
+class PPO:
+    """The optimiser of one agent.
+
+    Attributes:
+        agent: what learns.
+        optimizer: of its parameters.
+        inputs: of the tasks.
+        config: of the run.
+    """
+
+    agent: Agent
+    optimizer: torch.optim.Optimizer
+    inputs: TaskInputs
+    config: TrainConfig
+
+    def update(
+        self,
+        rollout: Rollout,
+        rng: np.random.Generator,
+        entropy_coef: float,
+        extra_loss: Callable[[], Tensor] | None = None,
+    ) -> dict[str, float]:
+        """Learn from one rollout; return the means of what to log.
+
+        `extra_loss` (cloning, already weighted) is added to the loss of every gradient step.
+        """
+        config, batch = self.config, Batch.from_rollout(rollout, self.config)
+        log: dict[str, list[float]] = {}
+        for _ in range(config.ppo_epochs):
+            tasks = rollout.observations.task
+            for rows in whole_track_minibatches(tasks, config.minibatches, rng):
+                self.agent.eval()  # dropout would change the policy that is compared
+                part = losses(self.agent, self.inputs, batch, rows, config.clip_coef)
+                loss = part.policy + config.value_coef * part.value - entropy_coef * part.entropy
+                extra = extra_loss() if extra_loss else torch.zeros(())
+                norm = self._descend(loss + extra.to(loss.device))
+                values = {
+                    "policy_loss": part.policy.item(),
+                    "value_loss": part.value.item(),
+                    "entropy": part.entropy.item(),
+                    "cloning_loss": extra.item(),
+                    "approx_kl": part.approx_kl,
+                    "clip_fraction": part.clip_fraction,
+                    "gradient_norm": norm,
+                }
+                for name, value in values.items():
+                    log.setdefault(name, []).append(value)
+            if log["approx_kl"][-1] > STOP_KL_FACTOR * config.target_kl:
+                break
+        means = {name: float(np.mean(values)) for name, values in log.items()}
+        return {**means, "explained_variance": explained_variance(rollout, batch)}
+
+    def _descend(self, loss: Tensor) -> float:
+        """Take one gradient step; return the gradient's norm before it was clipped."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = float(nn.utils.clip_grad_norm_(self.agent.parameters(), self.config.max_grad_norm))
+        if not np.isfinite(norm):
+            raise FloatingPointError(f"the gradient is not finite (loss {loss.item()})")
+        self.optimizer.step()
+        return norm
+
+
+def explained_variance(rollout: Rollout, batch: Batch) -> float:
+    """Return 1 - Var(returns - value) / Var(returns), at most 1; 0 where returns do not vary."""
+    variance = float(batch.returns.var())
+    if variance < 1e-12:
+        return 0.0
+    return 1.0 - float((batch.returns - rollout.value.reshape(-1)).var()) / variance

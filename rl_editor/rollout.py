@@ -1,0 +1,225 @@
+"""Experience for PPO: episodes played by the current policy, and what their actions were worth.
+
+Each track is encoded once and read at the cursor as often as needed. Rewards come at episode
+ends; `advantages` turns them into targets, Monte Carlo by default.
+
+Shapes: `T` steps, `E` episodes in parallel, `B` = T * E rows, step by step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rl_editor.agent import Agent, Encoded, StepInputs, TrackInputs
+from rl_editor.edit_state import EditState
+from rl_editor.policy_inputs import Normalisation
+from rl_editor.vector_environment import (
+    EditingProblem,
+    EpisodeResult,
+    Observations,
+    StepResult,
+    Task,
+    to_action,
+)
+
+
+class Environment(Protocol):
+    """What `VectorEnvironment` and `SubprocessVectorEnvironment` have in common."""
+
+    n_envs: int
+
+    def reset(self) -> Observations:
+        """Return the first observations."""
+
+    def step(self, actions: NDArray[np.int64]) -> StepResult:
+        """Act in every episode."""
+
+    def close(self) -> None:
+        """Free what the environment holds."""
+
+
+class TaskInputs:
+    """What the encoder reads of each task, made when first asked for and kept on the device."""
+
+    def __init__(
+        self, tasks: Sequence[Task], normalisation: Normalisation, device: torch.device
+    ) -> None:
+        self.device = device
+        self._tasks, self._normalisation = tasks, normalisation
+        self._inputs: dict[int, TrackInputs] = {}
+
+    def __getitem__(self, task: int) -> TrackInputs:
+        """Return the inputs of one task."""
+        if task not in self._inputs:
+            inputs = TrackInputs.from_track(self._tasks[task].track, self._normalisation)
+            self._inputs[task] = inputs.to(self.device)
+        return self._inputs[task]
+
+
+class EncodedTasks:
+    """Embeddings of the tasks that came up so far, under one state of the agent's weights."""
+
+    def __init__(self, agent: Agent, inputs: TaskInputs) -> None:
+        self._agent, self._inputs = agent, inputs
+        self._place: dict[int, int] = {}
+        self._encoded: Encoded | None = None
+
+    def step_inputs(self, observations: Observations) -> tuple[Encoded, StepInputs]:
+        """Return embeddings and decisions for the agent; new tasks are encoded, once."""
+        tasks = observations.task.tolist()
+        missing = [task for task in dict.fromkeys(tasks) if task not in self._place]
+        if missing:
+            self._add(missing)
+        assert self._encoded is not None
+        places = np.array([self._place[task] for task in tasks], dtype=np.int64)
+        return self._encoded, to_step_inputs(observations, places, self._inputs.device)
+
+    def _add(self, tasks: list[int]) -> None:
+        new = self._agent.encode([self._inputs[task] for task in tasks])
+        self._place.update({task: len(self._place) + i for i, task in enumerate(tasks)})
+        old = self._encoded
+        if old is not None:
+            new = Encoded(
+                torch.cat([old.beats, new.beats]),
+                torch.cat([old.heads_in, new.heads_in]),
+                torch.cat([old.offsets, old.offsets[-1] + new.offsets[1:]]),
+            )
+        self._encoded = new
+
+
+def to_step_inputs(
+    observations: Observations, places: NDArray[np.int64], device: torch.device
+) -> StepInputs:
+    """Return observations as tensors; `places` [B] index the encoded tracks."""
+    seen = observations
+    arrays = (
+        places,
+        seen.cursor,
+        seen.context,
+        seen.type_mask,
+        seen.size_mask,
+        seen.amount_mask,
+    )
+    return StepInputs(*(torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in arrays))
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """`T` steps of `E` episodes.
+
+    Attributes:
+        observations: [B] rows, row t * E + e.
+        actions: [B, 3] int64.
+        log_prob: [B] float32, under the policy that acted.
+        value: [T, E] float32, expected return before the step.
+        next_value: [T, E] float32, expected return after it: of the same episode, so 0 where it
+            terminated and the value of its last observation where it was truncated.
+        reward: [T, E] float32.
+        ended: [T, E] bool, terminated or truncated.
+        finished: the episodes that ended.
+    """
+
+    observations: Observations
+    actions: NDArray[np.int64]
+    log_prob: NDArray[np.float32]
+    value: NDArray[np.float32]
+    next_value: NDArray[np.float32]
+    reward: NDArray[np.float32]
+    ended: NDArray[np.bool_]
+    finished: tuple[EpisodeResult, ...]
+
+
+@torch.no_grad()
+def collect(
+    agent: Agent,
+    environment: Environment,
+    observations: Observations,
+    inputs: TaskInputs,
+    n_steps: int,
+    generator: torch.Generator,
+) -> tuple[Rollout, Observations]:
+    """Return `n_steps` steps of experience, and the observations to go on from.
+
+    The agent is put into evaluation mode: dropout would make the log-probabilities another
+    policy's.
+    """
+    agent.eval()
+    encoded_tasks = EncodedTasks(agent, inputs)
+    seen, results = [], []
+    acted = []
+    for _ in range(n_steps):
+        out = agent.act(*encoded_tasks.step_inputs(observations), generator=generator)
+        result = environment.step(out.actions.cpu().numpy())
+        seen.append(observations)
+        acted.append(out)
+        results.append(result)
+        observations = result.observations
+    value = np.stack([out.value.cpu().numpy() for out in acted])
+    terminated = np.stack([r.terminated for r in results])
+    truncated = np.stack([r.truncated for r in results])
+
+    def values_of(some: Observations) -> NDArray[np.float32]:
+        encoded, step = encoded_tasks.step_inputs(some)
+        return agent.act(encoded, step, greedy=True).value.cpu().numpy()
+
+    next_value = np.concatenate([value[1:], values_of(observations)[None]])
+    next_value[terminated] = 0.0
+    if truncated.any():
+        next_value[truncated] = values_of(Observations.join([r.final for r in results]))
+    rollout = Rollout(
+        observations=Observations.join(seen),
+        actions=torch.cat([out.actions for out in acted]).cpu().numpy(),
+        log_prob=torch.cat([out.log_prob for out in acted]).cpu().numpy(),
+        value=value,
+        next_value=next_value,
+        reward=np.stack([r.reward for r in results]),
+        ended=terminated | truncated,
+        finished=tuple(episode for r in results for episode in r.finished),
+    )
+    return rollout, observations
+
+
+def advantages(rollout: Rollout, gamma: float, gae_lambda: float) -> NDArray[np.float32]:
+    """Return [T, E] generalised advantage estimates (Schulman et al., 2016, equation 16).
+
+    A_t = d_t + gamma lambda A_{t+1} within an episode, d_t = r_t + gamma V_{t+1} - V_t. With
+    lambda = 1, `advantages + value` are the Monte Carlo returns of the episodes that end in the
+    rollout; the others go on with the value of where the rollout stopped.
+    """
+    delta = rollout.reward + gamma * rollout.next_value - rollout.value
+    estimates = np.zeros_like(delta)
+    following = np.zeros(delta.shape[1], dtype=np.float32)
+    for t in reversed(range(len(delta))):
+        following = delta[t] + gamma * gae_lambda * np.where(rollout.ended[t], 0.0, following)
+        estimates[t] = following
+    return estimates
+
+
+@torch.no_grad()
+def greedy_edits(agent: Agent, problem: EditingProblem, inputs: TaskInputs) -> list[EditState]:
+    """Return the finished edit of each task when the policy always takes its likeliest action.
+
+    Nothing is asked for (no target), as when a user runs the editor without one. Edits that
+    reach the step limit are returned as far as they came.
+    """
+    agent.eval()
+    encoded_tasks = EncodedTasks(agent, inputs)
+    episodes = [problem.start_task(task, None) for task in range(len(problem.tasks))]
+    while True:
+        open_ = [
+            i
+            for i, episode in enumerate(episodes)
+            if not episode.state.done and not problem.is_truncated(episode)
+        ]
+        if not open_:
+            return [episode.state for episode in episodes]
+        seen = Observations.join([problem.observe(episodes[i]) for i in open_])
+        out = agent.act(*encoded_tasks.step_inputs(seen), greedy=True)
+        for i, row in zip(open_, out.actions.cpu().numpy(), strict=True):
+            episodes[i] = problem.step(episodes[i], to_action(row))

@@ -1,0 +1,206 @@
+"""Laws of the rollout and of PPO on made tracks, and a task that it must solve."""
+
+import numpy as np
+import pytest
+import torch
+
+from rl_editor.agent import Agent
+from rl_editor.config import AgentConfig, EpisodeConfig, RewardConfig, TrainConfig
+from rl_editor.policy_inputs import N_INPUTS, Normalisation
+from rl_editor.ppo import PPO, Batch, explained_variance, losses, whole_track_minibatches
+from rl_editor.rollout import Rollout, TaskInputs, advantages, collect, greedy_edits
+from rl_editor.tests.made_tasks import made_task, made_track
+from rl_editor.vector_environment import EditingProblem, Task, VectorEnvironment, no_observations
+
+SMALL = AgentConfig(hidden_dim=16, n_heads=2, kernel_size=5, dilations=(1, 2), n_global_tokens=2)
+
+
+def made_rollout(reward, value, next_value, ended):
+    reward, value, next_value = (np.array(a, dtype=np.float32) for a in (reward, value, next_value))
+    return Rollout(
+        observations=no_observations(),
+        actions=np.zeros((0, 3), dtype=np.int64),
+        log_prob=np.zeros(0, dtype=np.float32),
+        value=value,
+        next_value=next_value,
+        reward=reward,
+        ended=np.array(ended),
+        finished=(),
+    )
+
+
+def random_rollout(rng, n_steps=20, n_envs=3):
+    value = rng.normal(size=(n_steps + 1, n_envs))
+    ended = rng.random((n_steps, n_envs)) < 0.2
+    next_value = np.where(ended, 0.0, value[1:])
+    reward = rng.normal(size=(n_steps, n_envs))
+    return made_rollout(reward, value[:-1], next_value, ended)
+
+
+def test_gae_equals_the_closed_form():
+    rollout, gamma, lam = random_rollout(np.random.default_rng(0)), 0.9, 0.8
+    estimates = advantages(rollout, gamma, lam)
+    n_steps, n_envs = rollout.reward.shape
+    delta = rollout.reward + gamma * rollout.next_value - rollout.value
+    for e in range(n_envs):
+        for t in range(n_steps):
+            total, factor = 0.0, 1.0
+            for k in range(t, n_steps):
+                total += factor * delta[k, e]
+                factor *= gamma * lam
+                if rollout.ended[k, e]:
+                    break
+            assert estimates[t, e] == pytest.approx(total, abs=1e-5)
+
+
+def test_returns_are_monte_carlo_and_never_cross_an_episodes_end():
+    rng = np.random.default_rng(1)
+    rollout = random_rollout(rng)
+    before = advantages(rollout, 1.0, 1.0) + rollout.value
+    t, e = map(int, np.argwhere(rollout.ended)[0])
+    start = int(np.flatnonzero(rollout.ended[:t, e])[-1]) + 1 if rollout.ended[:t, e].any() else 0
+    assert before[start : t + 1, e] == pytest.approx(
+        np.cumsum(rollout.reward[start : t + 1, e][::-1])[::-1], abs=1e-5
+    )
+    rollout.reward[t + 1 :, e] += 100.0
+    rollout.value[t + 1 :, e] -= 7.0
+    after = advantages(rollout, 1.0, 1.0) + rollout.value
+    assert np.array_equal(before[: t + 1, e], after[: t + 1, e])
+
+
+def test_a_truncated_episode_goes_on_with_its_value():
+    rollout = made_rollout([[0.0], [0.0]], [[1.0], [2.0]], [[2.0], [5.0]], [[False], [True]])
+    assert (advantages(rollout, 1.0, 1.0) + rollout.value)[:, 0].tolist() == [5.0, 5.0]
+
+
+@pytest.fixture
+def setting():
+    """Return agent, problem, inputs, environment on three short tasks."""
+    torch.manual_seed(0)
+    tasks = (made_task(16, 0), made_task(24, 1), Task(made_track(12, 2)))
+    problem = EditingProblem(tasks, EpisodeConfig(max_steps=30), RewardConfig())
+    inputs = TaskInputs(tasks, Normalisation.fit([t.track for t in tasks]), torch.device("cpu"))
+    agent = Agent(SMALL, N_INPUTS)
+    return agent, problem, inputs, VectorEnvironment(problem, 4, seed=0)
+
+
+def roll(agent, inputs, environment, n_steps, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return collect(agent, environment, environment.reset(), inputs, n_steps, generator)[0]
+
+
+def test_the_ratio_is_one_before_the_first_update(setting):
+    agent, _, inputs, environment = setting
+    rollout = roll(agent, inputs, environment, 40)
+    batch = Batch.from_rollout(rollout, TrainConfig())
+    for rows in whole_track_minibatches(rollout.observations.task, 3, np.random.default_rng(0)):
+        part = losses(agent, inputs, batch, rows, clip_coef=1e-4)
+        assert part.clip_fraction == 0.0
+        assert abs(part.approx_kl) < 1e-6
+        assert part.policy.item() == pytest.approx(-batch.advantage[rows].mean(), abs=1e-4)
+
+
+def test_rollout_records_what_happened(setting):
+    agent, _, inputs, environment = setting
+    rollout = roll(agent, inputs, environment, 60)
+    seen, actions = rollout.observations, rollout.actions
+    rows = np.arange(len(actions))
+    assert seen.type_mask[rows, actions[:, 0]].all()
+    assert seen.size_mask[rows, actions[:, 0], actions[:, 1]].all()
+    assert seen.amount_mask[rows, actions[:, 0], actions[:, 2]].all()
+    assert rollout.ended.sum() == len(rollout.finished)
+    paid = sum(e.reward.total for e in rollout.finished if e.reward is not None)
+    assert rollout.reward.sum() == pytest.approx(paid, rel=1e-5)
+    following = rollout.next_value[:-1][~rollout.ended[:-1]]
+    assert np.array_equal(following, rollout.value[1:][~rollout.ended[:-1]])
+    terminated = rollout.ended & (rollout.next_value == 0.0)
+    assert terminated.sum() == sum(e.reward is not None for e in rollout.finished)
+
+
+def test_minibatches_are_whole_tracks_of_about_equal_size():
+    rng = np.random.default_rng(0)
+    tasks = rng.integers(0, 9, size=400)
+    parts = whole_track_minibatches(tasks, 4, rng)
+    assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(400))
+    owners = [set(tasks[rows].tolist()) for rows in parts]
+    assert sum(len(o) for o in owners) == len(set().union(*owners))
+    assert max(len(rows) for rows in parts) < 2 * min(len(rows) for rows in parts)
+    assert len(whole_track_minibatches(np.zeros(5, dtype=int), 4, rng)) == 1
+
+
+def test_advantages_are_normalised(setting):
+    agent, _, inputs, environment = setting
+    batch = Batch.from_rollout(roll(agent, inputs, environment, 40), TrainConfig())
+    assert batch.advantage.mean() == pytest.approx(0.0, abs=1e-5)
+    assert batch.advantage.std() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_explained_variance_of_perfect_and_of_constant_values():
+    reward, ended = [[1.0], [3.0]], [[True], [True]]
+    nothing = [[0.0], [0.0]]
+    perfect = made_rollout(reward, reward, nothing, ended)
+    constant = made_rollout(reward, [[2.0], [2.0]], nothing, ended)
+    config = TrainConfig()
+    assert explained_variance(perfect, Batch.from_rollout(perfect, config)) == pytest.approx(1.0)
+    assert explained_variance(constant, Batch.from_rollout(constant, config)) == pytest.approx(0.0)
+
+
+def test_an_update_changes_the_policy_and_logs_finite_numbers(setting):
+    agent, _, inputs, environment = setting
+    config = TrainConfig(ppo_epochs=2, target_kl=10.0)
+    optimizer = torch.optim.Adam(agent.parameters(), lr=1e-3)
+    rollout = roll(agent, inputs, environment, 40)
+    numbers = PPO(agent, optimizer, inputs, config).update(rollout, np.random.default_rng(0), 0.01)
+    assert all(np.isfinite(value) for value in numbers.values())
+    assert numbers["approx_kl"] > 0.0
+    assert 0.0 < numbers["entropy"] <= 1.0
+    assert numbers["explained_variance"] <= 1.0
+
+
+def test_updates_stop_at_the_target_kl(setting):
+    agent, _, inputs, environment = setting
+    config = TrainConfig(ppo_epochs=50, target_kl=1e-4, minibatches=1)
+    optimizer = torch.optim.Adam(agent.parameters(), lr=1e-3)
+    calls = []
+
+    def count():
+        calls.append(1)
+        return torch.zeros(())
+
+    rollout = roll(agent, inputs, environment, 20)
+    PPO(agent, optimizer, inputs, config).update(rollout, np.random.default_rng(0), 0.0, count)
+    assert 1 < len(calls) < 10
+
+
+def test_greedy_edits_finish_every_task(setting):
+    agent, problem, inputs, _ = setting
+    states = greedy_edits(agent, problem, inputs)
+    assert len(states) == len(problem.tasks)
+    assert all(state.done or len(state.actions) == 30 for state in states)
+    again = greedy_edits(agent, problem, inputs)
+    assert [s.actions for s in states] == [s.actions for s in again]
+
+
+@pytest.mark.slow
+def test_ppo_learns_to_keep_what_the_reward_pays_for():
+    """Paid for agreement alone, the policy finds where the piece begins by itself."""
+    torch.manual_seed(0)
+    task = made_task(16, 0)  # junk up to beat 9, then the piece
+    weights = dict.fromkeys(RewardConfig.__dataclass_fields__, 0.0)
+    reward = RewardConfig(**{**weights, "reference_agreement": 1.0})
+    problem = EditingProblem((task,), EpisodeConfig(jump_budget=0, repeat_budget=0), reward)
+    inputs = TaskInputs((task,), Normalisation.fit([task.track]), torch.device("cpu"))
+    agent = Agent(SMALL, N_INPUTS)
+    environment = VectorEnvironment(problem, 16, seed=0)
+    optimizer = torch.optim.Adam(agent.parameters(), lr=3e-3)
+    ppo = PPO(agent, optimizer, inputs, TrainConfig(target_kl=0.05))
+    generator, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
+    seen, means = environment.reset(), []
+    for _ in range(30):
+        rollout, seen = collect(agent, environment, seen, inputs, 24, generator)
+        ppo.update(rollout, rng, entropy_coef=0.003)
+        means.append(np.mean([e.reward.total for e in rollout.finished]))
+    assert means[0] < 0.1
+    assert np.mean(means[-3:]) > 0.8
+    (state,) = greedy_edits(agent, problem, inputs)
+    assert [span.start for span in state.spans()] == [8]

@@ -1,0 +1,77 @@
+import json
+
+import pytest
+
+from rl_editor.actions import N_TYPES, Action, ActionType, Size
+from rl_editor.config import RewardConfig
+from rl_editor.rewards import REWARD_TERMS, RewardBreakdown
+from rl_editor.run_log import (
+    RunLog,
+    Stopwatch,
+    action_shares,
+    episode_numbers,
+    warn_if_collapsed,
+)
+from rl_editor.vector_environment import EpisodeResult
+
+
+def finished_episode(total, **terms):
+    breakdown = RewardBreakdown(total, {**dict.fromkeys(REWARD_TERMS, 0.0), **terms})
+    return EpisodeResult(0, 0, None, (Action(ActionType.KEEP, Size.BEAT),) * 4, breakdown)
+
+
+def test_each_epoch_is_one_line_that_reads_back(tmp_path):
+    with RunLog(tmp_path) as log:
+        log.write(0, "cloning", {"loss": 1.5})
+        log.write(1, "ppo", {"entropy": 0.5, "reward/total": 2.0})
+    with RunLog(tmp_path) as log:
+        log.write(2, "ppo", {"entropy": 0.25})
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert lines == [
+        {"stage": "cloning", "epoch": 0, "loss": 1.5},
+        {"stage": "ppo", "epoch": 1, "entropy": 0.5, "reward/total": 2.0},
+        {"stage": "ppo", "epoch": 2, "entropy": 0.25},
+    ]
+    assert any((tmp_path / "tensorboard").iterdir())
+
+
+def test_what_is_not_finite_is_refused(tmp_path):
+    with RunLog(tmp_path) as log, pytest.raises(FloatingPointError, match="entropy"):
+        log.write(0, "ppo", {"entropy": float("nan")})
+
+
+def test_episode_numbers_are_means_over_paid_episodes():
+    truncated = EpisodeResult(0, 0, None, (), None)
+    episodes = [finished_episode(1.0, audio_flow=0.5), finished_episode(3.0), truncated]
+    numbers = episode_numbers(episodes)
+    assert numbers["episodes"] == 3
+    assert numbers["truncated_episodes"] == 1
+    assert numbers["reward/total"] == 2.0
+    assert numbers["reward/audio_flow"] == 0.25
+    assert {f"reward/{term}" for term in REWARD_TERMS} <= set(numbers)
+    assert set(episode_numbers([truncated])) == {"episodes", "truncated_episodes"}
+
+
+def test_action_shares_sum_to_one():
+    shares = action_shares([0, 0, 0, 1])
+    assert len(shares) == N_TYPES
+    assert shares["actions/KEEP"] == 0.75
+    assert sum(shares.values()) == pytest.approx(1.0)
+
+
+def test_a_collapsed_policy_is_told_with_what_pays_for_it():
+    paid = episode_numbers([finished_episode(5.0, section_coherence=1.0, audio_flow=0.5)])
+    assert warn_if_collapsed({**paid, **action_shares([0] * 9 + [1])}, RewardConfig()) is None
+    with pytest.warns(RuntimeWarning, match="95% of its actions are KEEP") as caught:
+        warn_if_collapsed({**paid, **action_shares([0] * 19 + [1])}, RewardConfig())
+    text = str(caught[0].message)
+    assert text.index("section_coherence (+1.00)") < text.index("audio_flow (+0.50)")
+
+
+def test_stopwatch_adds_up_stages():
+    watch = Stopwatch()
+    for _ in range(2):
+        with watch.stage("rollout"):
+            pass
+    assert set(watch.seconds) == {"seconds/rollout"}
+    assert watch.seconds["seconds/rollout"] >= 0.0
