@@ -20,7 +20,7 @@ from rl_editor.actions import Action, ActionType, Amount, Size
 from rl_editor.config import EpisodeConfig
 from rl_editor.edit_state import EditContext, EditState
 from rl_editor.grid import BeatGrid
-from rl_editor.spelling import largest_sizes, spell
+from rl_editor.spelling import ACCEPTABLE_TYPES, largest_sizes, spell
 from rl_editor.track import Track
 from rl_editor.truth import Segment, Truth
 from rl_editor.units import format_time
@@ -74,11 +74,13 @@ class Passage:
 
     Attributes:
         parts: half-open ranges of beats; what lies between them is cut.
-        piece_s: where the first one begins in the piece.
-        rank: place among the passages of the piece, from 0.
+        source_s, piece_s: where one and the same moment of the first beat is in the recording
+            and in the piece.
+        rank: rises in the order of the piece.
     """
 
     parts: tuple[tuple[int, int], ...]
+    source_s: float
     piece_s: float
     rank: int = 0
 
@@ -91,11 +93,6 @@ class Passage:
     def end(self) -> int:
         """Beat after the last one."""
         return self.parts[-1][1]
-
-    @property
-    def n_beats(self) -> int:
-        """Number of kept beats."""
-        return sum(end - start for start, end in self.parts)
 
 
 def demonstrate(track: Track, truth: Truth) -> Demonstration:
@@ -173,72 +170,66 @@ def _actions(
         return spell(grid, keep), ()
     state = _best_order(grid, passages)
     return state.actions, tuple(
-        f"The passage from {format_time(grid.edges_s[p.start])} to "
-        f"{format_time(grid.edges_s[p.end])} belongs at {format_time(max(p.piece_s, 0.0))} of the "
-        "piece, but no action can bring it there."
-        for p in _misplaced(state, passages)
+        f"The passage from {format_time(grid.edges_s[start])} to "
+        f"{format_time(grid.edges_s[end])} belongs elsewhere in the finished piece, but no action "
+        "can bring it there."
+        for start, end in _misplaced(state, passages)
     )
 
 
 def _stretches(grid: BeatGrid, truth: Truth, keep: NDArray[np.bool_]) -> list[Passage]:
     """Return the kept stretches without a break in the recording or the piece, in its order."""
     edges_s = grid.edges_s
-    segment_starts_s = np.array([s.start_s for s in truth.segments])
+    starts_s = np.array([s.start_s for s in truth.segments])
+    last = Passage(((-1, -1),), 0.0, -math.inf)
     stretches: list[Passage] = []
     for beat in np.flatnonzero(keep).tolist():
-        start_s, end_s = edges_s[beat], edges_s[beat + 1]
-        first = np.searchsorted(segment_starts_s, start_s, side="right") - 1
-        past = np.searchsorted(segment_starts_s, end_s, side="left")
-        piece_s = _piece_time(truth.segments[max(first, 0) : past], start_s, end_s)
-        last = stretches[-1] if stretches else Passage(((-1, -1),), -math.inf)
+        start_s, end_s = edges_s.item(beat), edges_s.item(beat + 1)
+        first = int(np.searchsorted(starts_s, start_s, side="right")) - 1
+        past = int(np.searchsorted(starts_s, end_s, side="left"))
+        source_s, piece_s = _place_in_piece(truth.segments[first:past], start_s, end_s)
         if last.end == beat:
-            expected_s = last.piece_s + start_s - edges_s[last.start]
+            expected_s = last.piece_s + source_s - last.source_s
             tolerance_s = SAME_PLACE_BEATS * (end_s - start_s)
             if piece_s is None or abs(piece_s - expected_s) <= tolerance_s:
-                stretches[-1] = replace(last, parts=((last.start, beat + 1),))
+                stretches[-1] = last = replace(last, parts=((last.start, beat + 1),))
                 continue
         # Without a known place it comes after what it comes after in the recording.
-        place_s = last.piece_s if piece_s is None else piece_s
-        stretches.append(Passage(((beat, beat + 1),), place_s))
+        last = Passage(((beat, beat + 1),), source_s, last.piece_s if piece_s is None else piece_s)
+        stretches.append(last)
     return stretches
 
 
-def _piece_time(segments: Sequence[Segment], start_s: float, end_s: float) -> float | None:
-    """Return the place of `start_s` in the piece, by the wanted segment that fills most of a beat.
+def _place_in_piece(
+    segments: Sequence[Segment], start_s: float, end_s: float
+) -> tuple[float, float | None]:
+    """Return the middle of the wanted part of a beat: in the recording and in the piece.
 
-    `segments` are those that overlap the beat; None when the place is not known.
+    `segments` are those that overlap the beat; the one that fills most of it counts. The place
+    in the piece is None when it is not known.
     """
 
     def overlap_s(segment: Segment) -> float:
         return min(segment.end_s, end_s) - max(segment.start_s, start_s)
 
-    segment = max((s for s in segments if s.wanted), key=overlap_s, default=None)
-    if segment is None or segment.piece_start_s is None:
-        return None
-    return float(segment.piece_start_s + start_s - segment.start_s)
+    segment = max((s for s in segments if s.wanted), key=overlap_s)
+    middle_s = (min(segment.end_s, end_s) + max(segment.start_s, start_s)) / 2
+    if segment.piece_start_s is None:
+        return middle_s, None
+    return middle_s, segment.piece_start_s + middle_s - segment.start_s
 
 
 def _in_piece_order(stretches: Sequence[Passage]) -> list[Passage]:
     """Return the stretches with their ranks; those that stay neighbours become one passage."""
     order = sorted(range(len(stretches)), key=lambda i: (stretches[i].piece_s, i))
     place = {i: rank for rank, i in enumerate(order)}
-    groups: list[list[int]] = []
-    for i in range(len(stretches)):
-        if groups and place[i] == place[i - 1] + 1:
-            groups[-1].append(i)
+    passages: list[Passage] = []
+    for i, stretch in enumerate(stretches):
+        if i and place[i] == place[i - 1] + 1:
+            passages[-1] = replace(passages[-1], parts=passages[-1].parts + stretch.parts)
         else:
-            groups.append([i])
-    ranks = {
-        i: rank for rank, i in enumerate(sorted((g[0] for g in groups), key=place.__getitem__))
-    }
-    return [
-        Passage(
-            parts=tuple(part for i in group for part in stretches[i].parts),
-            piece_s=stretches[group[0]].piece_s,
-            rank=ranks[group[0]],
-        )
-        for group in groups
-    ]
+            passages.append(replace(stretch, rank=place[i]))
+    return passages
 
 
 def _best_order(grid: BeatGrid, passages: Sequence[Passage]) -> EditState:
@@ -257,10 +248,12 @@ def _best_order(grid: BeatGrid, passages: Sequence[Passage]) -> EditState:
 
 
 def _nearest(states: Sequence[EditState], passages: Sequence[Passage]) -> list[EditState]:
-    """Return the states with the fewest beats out of order, then the fewest actions."""
+    """Return the states with the fewest beats out of order, then those that move the least."""
 
-    def cost(state: EditState) -> tuple[int, int]:
-        return sum(p.n_beats for p in _misplaced(state, passages)), len(state.actions)
+    def cost(state: EditState) -> tuple[int, int, int]:
+        n_misplaced = sum(end - start for start, end in _misplaced(state, passages))
+        n_moves = sum(action.type not in ACCEPTABLE_TYPES for action in state.actions)
+        return n_misplaced, n_moves, len(state.actions)
 
     return sorted(states, key=cost)[:BEAM_WIDTH]
 
@@ -276,11 +269,13 @@ def _placements(state: EditState, passages: Sequence[Passage]) -> Iterator[tuple
         if amount != Amount.NEG_LARGE or n_spans == 1:
             yield 1, _place(state, ActionType.REORDER, Amount(amount), passage)
     if following and len(passage.parts) == len(following[0].parts) == 1:
-        ends = passage.end, following[0].end
-        for size in np.flatnonzero(lines.size_allowed[passage.start, ActionType.SWAP_NEXT]):
-            reach = lines.span_end[passage.start, size], lines.second_end[passage.start, size]
-            if reach == ends and following[0].start == passage.end:
-                yield 2, state.step(Action(ActionType.SWAP_NEXT, Size(size)))
+        allowed = lines.size_allowed[passage.start, ActionType.SWAP_NEXT]
+        middle, end = lines.span_end[passage.start], lines.second_end[passage.start]
+        adjacent = following[0].start == passage.end
+        for size in np.flatnonzero(
+            allowed & adjacent & (middle == passage.end) & (end == following[0].end)
+        ).tolist():
+            yield 2, state.step(Action(ActionType.SWAP_NEXT, Size(size)))
 
 
 def _place(state: EditState, kind: ActionType, amount: Amount, passage: Passage) -> EditState:
@@ -298,18 +293,20 @@ def _cover(state: EditState, kind: ActionType, amount: Amount, end: int) -> Edit
     return state
 
 
-def _misplaced(state: EditState, passages: Sequence[Passage]) -> list[Passage]:
-    """Return passages of the output outside its heaviest part that is in the right order."""
-    heard = [p for span in state.spans() for p in passages if span.start <= p.start < span.end]
-    weight: list[int] = []  # of the heaviest rising part that ends with each passage
+def _misplaced(state: EditState, passages: Sequence[Passage]) -> list[tuple[int, int]]:
+    """Return parts of the output outside its heaviest share that is in the right order."""
+    # The right order of two parts is that of (rank of the passage, place in the passage).
+    parts = [(p.rank, i, part) for p in passages for i, part in enumerate(p.parts)]
+    heard = [p for span in state.spans() for p in parts if span.start <= p[2][0] < span.end]
+    weight: list[int] = []  # beats of the heaviest rising share that ends with each part
     link: list[int] = []
-    for i, passage in enumerate(heard):
-        earlier = [j for j in range(i) if heard[j].rank < passage.rank]
+    for i, (rank, place, (start, end)) in enumerate(heard):
+        earlier = [j for j in range(i) if heard[j][:2] < (rank, place)]
         link.append(max(earlier, key=weight.__getitem__, default=-1))
-        weight.append(passage.n_beats + (weight[link[i]] if earlier else 0))
+        weight.append(end - start + (weight[link[i]] if earlier else 0))
     i = max(range(len(heard)), key=weight.__getitem__, default=-1)
     in_order: set[int] = set()
     while i >= 0:
         in_order.add(i)
         i = link[i]
-    return [p for i, p in enumerate(heard) if i not in in_order]
+    return [part for i, (_, _, part) in enumerate(heard) if i not in in_order]

@@ -1,0 +1,189 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rl_editor.actions import ActionType, Amount
+from rl_editor.config import EpisodeConfig
+from rl_editor.demonstrations import Demonstration, demonstrate
+from rl_editor.edit_state import EditState
+from rl_editor.grid import BeatGrid, steady_grid
+from rl_editor.materials import Material
+from rl_editor.spelling import spell
+from rl_editor.tests.made_grids import grids
+from rl_editor.track import Track
+from rl_editor.truth import Segment, Truth
+
+SR = 8000
+
+
+def track_on(grid: BeatGrid) -> Track:
+    empty = np.zeros((grid.n_beats, 1), dtype=np.float32)
+    no_match = np.full(grid.n_beats, -1, dtype=np.int64)
+    n_samples = round(grid.duration_s * SR)
+    return Track("", "", SR, 1, n_samples, grid, empty, empty, no_match, no_match, "test")
+
+
+def replay(demonstration: Demonstration) -> EditState:
+    state = EditState.start(demonstration.track.grid, None, EpisodeConfig())
+    for action in demonstration.actions:
+        state = state.step(action)
+    assert state.done
+    return state
+
+
+def beats_heard(state: EditState) -> list[int]:
+    return [beat for span in state.spans() for beat in range(span.start, span.end)]
+
+
+def music(start_s, end_s, piece_start_s=None, **more) -> Segment:
+    return Segment(start_s, end_s, Material.MUSIC, True, piece_start_s=piece_start_s, **more)
+
+
+def junk(start_s, end_s, material=Material.TALK, **more) -> Segment:
+    return Segment(start_s, end_s, material, False, **more)
+
+
+def moved(places: list[int | None], part_s=2.0, grid=None) -> Demonstration:
+    """Return the demonstration of bars (of 2 s) at these places of the piece; None is junk."""
+    segments = [
+        junk(i * part_s, (i + 1) * part_s)
+        if place is None
+        else music(i * part_s, (i + 1) * part_s, place * part_s)
+        for i, place in enumerate(places)
+    ]
+    duration_s = part_s * len(places)
+    return demonstrate(
+        track_on(grid or steady_grid(duration_s)), Truth(duration_s, tuple(segments))
+    )
+
+
+def test_labels_are_shares_of_each_beat():
+    segments = (
+        junk(0.0, 1.1, confidence=0.5),
+        music(1.1, 2.0, 0.0, confidence=1.0),
+        junk(2.0, 4.0, Material.REDUNDANT_REPEAT, equally_good=True, piece_start_s=0.0),
+    )
+    made = demonstrate(track_on(steady_grid(4.0)), Truth(4.0, segments))
+    np.testing.assert_allclose(made.wanted, [0, 0, 0.8, 1, 0, 0, 0, 0])
+    np.testing.assert_allclose(made.confidence, [0.5, 0.5, 0.9, 1, 1, 1, 1, 1])
+    np.testing.assert_allclose(made.equally_good, [0, 0, 0, 0, 1, 1, 1, 1])
+    assert made.material.tolist() == [1, 1, 0, 0, 9, 9, 9, 9]
+    assert made.keep.tolist() == [False, False, True, True] + [False] * 4
+    assert beats_heard(replay(made)) == [2, 3]
+
+
+def test_wanted_music_with_a_copy_is_interchangeable_with_it():
+    segments = (
+        music(0.0, 4.0, 10.0),
+        junk(4.0, 5.0),
+        junk(5.0, 7.0, Material.FLAWED_TAKE, equally_good=True, piece_start_s=11.0),
+        junk(7.0, 8.0, Material.REDUNDANT_REPEAT, equally_good=True),
+    )
+    made = demonstrate(track_on(steady_grid(8.0, 60.0)), Truth(8.0, segments))
+    np.testing.assert_allclose(made.equally_good, [0, 0, 0, 0, 0, 1, 1, 1])
+    np.testing.assert_allclose(made.interchangeable, [0, 1, 1, 0, 0, 1, 1, 1])
+
+
+def test_copies_that_overlap_count_once():
+    segments = (
+        music(0.0, 2.0, 0.0),
+        junk(2.0, 3.5, equally_good=True, piece_start_s=0.0),
+        junk(3.5, 4.0, equally_good=True, piece_start_s=0.75),
+    )
+    made = demonstrate(track_on(steady_grid(4.0, 60.0)), Truth(4.0, segments))
+    np.testing.assert_allclose(made.interchangeable, [1, 0.5, 1, 1])
+
+
+@settings(max_examples=50, deadline=None)
+@given(grid=grids(), seed=st.integers(0, 2**32 - 1))
+def test_a_demonstration_in_order_replays_to_its_beats(grid, seed):
+    rng = np.random.default_rng(seed)
+    cuts_s = np.sort(rng.uniform(0, grid.duration_s, int(rng.integers(0, 12))))
+    edges_s = [0.0, *cuts_s.tolist(), grid.duration_s]
+    segments, piece_s = [], 0.0
+    for start_s, end_s in itertools.pairwise(edges_s):
+        if rng.random() < 0.5:
+            segments.append(music(start_s, end_s, piece_s if rng.random() < 0.8 else None))
+            piece_s += end_s - start_s
+        else:
+            segments.append(junk(start_s, end_s))
+    made = demonstrate(track_on(grid), Truth(grid.duration_s, tuple(segments)))
+    assert made.unexpressed == ()
+    assert made.actions == spell(grid, made.keep)
+    np.testing.assert_array_equal(replay(made).played, made.keep)
+
+
+def bars_heard(demonstration: Demonstration) -> list[int]:
+    """Return the recording's bars of four beats in the order of the output."""
+    beats = beats_heard(replay(demonstration))
+    assert all(beats[i + 1] == beats[i] + 1 for i in range(len(beats)) if i % 4 < 3)
+    return [beat // 4 for beat in beats[::4]]
+
+
+@pytest.mark.parametrize(
+    ("places", "order", "moves"),
+    [
+        # Two bars that changed places.
+        ([0, 2, 1, 3], [0, 2, 1, 3], [(ActionType.SWAP_NEXT, Amount.NEUTRAL)]),
+        # The beginning was recorded last.
+        ([1, None, 2, None, 0], [4, 0, 2], [(ActionType.REORDER, Amount.NEG_LARGE)]),
+        # The end was recorded first.
+        ([2, None, 0, None, 1], [2, 4, 0], [(ActionType.REORDER, Amount.POS_LARGE)]),
+        # A bar belongs before the passage that was recorded just before it.
+        ([0, None, 2, 3, None, 1, 4], [0, 5, 2, 3, 6], [(ActionType.REORDER, Amount.NEG_SMALL)]),
+        # A bar belongs after the passage that was recorded just after it.
+        ([0, 3, None, 1, 2, None, 4], [0, 3, 4, 1, 6], [(ActionType.REORDER, Amount.NEUTRAL)]),
+    ],
+)
+def test_each_way_to_move_a_passage_is_found(places, order, moves):
+    made = moved(places)
+    assert made.unexpressed == ()
+    assert bars_heard(made) == order
+    spelled = [
+        (a.type, a.amount) for a in made.actions if a.type not in (ActionType.KEEP, ActionType.CUT)
+    ]
+    assert spelled == moves
+
+
+def test_a_long_passage_moves_in_several_spans_that_stay_in_order():
+    made = moved([None, None, 3, 4, 5, 6, None, 0, 1, 2, None, None])
+    assert bars_heard(made) == [7, 8, 9, 2, 3, 4, 5]
+    moves = [a for a in made.actions if a.type == ActionType.REORDER]
+    assert len(moves) == 2
+    assert len({a.amount for a in moves}) == 1
+
+
+def test_passages_of_unknown_place_stay_behind_what_they_follow():
+    made = moved([1, None, 0])
+    segments = (*made.truth.segments[:1], music(2.0, 4.0), *made.truth.segments[2:])
+    made = demonstrate(made.track, Truth(6.0, segments))
+    assert bars_heard(made) == [2, 0, 1]
+
+
+@settings(max_examples=40, deadline=None)
+@given(places=st.permutations([*range(6), None, None]))
+def test_any_order_replays_or_is_reported(places):
+    made = moved(places)
+    state = replay(made)
+    np.testing.assert_array_equal(state.played, made.keep)
+    heard = [places[bar] for bar in bars_heard(made)]
+    if made.unexpressed:
+        assert heard != sorted(heard)
+        assert "0:" in made.unexpressed[0]
+    else:
+        assert heard == sorted(heard)
+
+
+def test_what_cannot_be_moved_is_reported_and_left_in_its_place():
+    made = moved([6, None, 3, None, 5, None, 1, None, 4, None, 2, None, 0])
+    assert len(made.unexpressed) > 0
+    assert all("belongs elsewhere in the finished piece" in s for s in made.unexpressed)
+    np.testing.assert_array_equal(replay(made).played, made.keep)
+
+
+def test_a_truth_about_another_recording_is_refused():
+    with pytest.raises(ValueError, match=r"about 5\.00 s, the track lasts 4\.00 s"):
+        demonstrate(track_on(steady_grid(4.0)), Truth(5.0, (music(0.0, 5.0, 0.0),)))
