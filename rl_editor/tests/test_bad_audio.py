@@ -277,38 +277,33 @@ def test_unknown_bit_depth(tmp_path, source):
     sentence(error)
 
 
-def test_disk_that_is_full(tmp_path):
+@pytest.fixture
+def small_files():
+    """Let no file grow beyond 100 kB, as on a disk that is full."""
     resource = pytest.importorskip("resource")
     signal = pytest.importorskip("signal")
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
-        for name in ("b.wav", "b.flac", "b.ogg", "b.mp3"):
-            with (
-                pytest.raises(UserError, match="the disk has room") as error,
-                AudioWriter(tmp_path / name, SR, 2) as writer,
-            ):
-                for seed in range(40):
-                    writer.write(noise(SR, seed=seed))
-            sentence(error)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, ignored)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    signal.signal(signal.SIGXFSZ, ignored)
+
+
+@pytest.mark.parametrize("name", ["b.wav", "b.flac", "b.ogg", "b.mp3"])
+def test_disk_that_is_full(tmp_path, small_files, name):
+    with pytest.raises(UserError, match="the disk has room") as error:
+        write(tmp_path / name, noise(10 * SR))
+    sentence(error)
     assert os.listdir(tmp_path) == []
 
 
-def test_full_temporary_folder(tmp_path):
-    resource = pytest.importorskip("resource")
-    signal = pytest.importorskip("signal")
-    path = write(tmp_path / "a.ogg", noise(SR))
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
-        with pytest.raises(UserError, match="TMPDIR") as error:
-            AudioReader(path)
-        sentence(error)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, ignored)
+def test_temporary_folder_that_is_full(ogg, small_files):
+    with pytest.raises(UserError, match="TMPDIR") as error:
+        AudioReader(ogg)
+    sentence(error)
+
+
+@pytest.fixture
+def ogg(tmp_path) -> Path:
+    return write(tmp_path / "a.ogg", noise(SR))
