@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -24,6 +25,7 @@ from rl_editor.errors import UserError
 from rl_editor.grid import steady_grid
 from rl_editor.materials import Material
 
+FORMAT_PAGE = Path(__file__).parents[2] / "docs" / "edl.md"
 SR = 44100
 DURATION_S = 60.0
 
@@ -221,6 +223,16 @@ def test_processing_that_is_left_out_is_neutral(tmp_path):
         values["duration_s"] = 1
 
     assert read_edl(written(tmp_path, strip)).clips == (Clip(1.0, 2.0),)
+
+
+@pytest.mark.skipif(not FORMAT_PAGE.exists(), reason="the page is part of a checkout only")
+def test_the_example_of_the_format_page_can_be_read(tmp_path):
+    page = FORMAT_PAGE.read_text(encoding="utf-8")
+    example_lines = page[page.index("    {\n") : page.index("## Rules")].splitlines()
+    path = tmp_path / "page.edl.json"
+    path.write_text("\n".join(line[4:] for line in example_lines))
+    clips = read_edl(path).clips
+    assert [clip.fade_in_curve for clip in clips] == ["linear", "equal_power"]
 
 
 def test_a_missing_file_is_one_sentence(tmp_path):
