@@ -111,9 +111,15 @@ def align(raw_signal: NDArray[np.float32], edit_signal: NDArray[np.float32], sr:
         edit_signal: [S] mono; level and equalisation of the whole file may differ.
         sr: sample rate of both, Hz; 22050 is what the settings were tuned for.
     """
-    raw, edit = (signal_vectors(signal, sr) for signal in (raw_signal, edit_signal))
+    raw = frame_vectors(*_spectra(raw_signal, sr))
+    edit_spectra = _spectra(edit_signal, sr)
+    edit = frame_vectors(*edit_spectra)
     coarse = _coarseness(len(raw.vectors), len(edit.vectors))
-    path = jump_path(_coarsen(edit.vectors, coarse), _coarsen(raw.vectors, coarse))
+    path = _coarse_path(edit, raw, coarse)
+    # Of several takes only the right one is equal, but it is not while each file's own mean
+    # spectrum is taken out: with the first path the true difference of the two is known.
+    mean_db = raw.mean_db + _response_db(path, edit, raw, coarse)
+    path = _coarse_path(frame_vectors(*edit_spectra, mean_db), raw, coarse)
     frame = coarse * FRAME_STEP * (sr // (FRAMES_A_SECOND * FRAME_STEP))
     spans = _path_spans(path, frame, len(edit_signal))
     spans = [refine_offset(span, raw_signal, edit_signal, 2 * frame, sr) for span in spans]
@@ -128,15 +134,34 @@ def align(raw_signal: NDArray[np.float32], edit_signal: NDArray[np.float32], sr:
     )
 
 
-def signal_vectors(signal: NDArray[np.float32], sr: int) -> FrameVectors:
-    """Return comparable frames of a mono signal [S], 25 a second."""
+def _spectra(
+    signal: NDArray[np.float32], sr: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return mel power [T, n_mels] and chroma [T, 12] of a mono signal [S], 50 a second."""
     config = replace(AnalysisConfig(), sr=sr, hop_length=sr // (FRAMES_A_SECOND * FRAME_STEP))
     mel, chroma = [], []
     for _, magnitude in magnitude_blocks(signal, config):
         power = magnitude**2
         mel.append(power @ mel_bank(config))
         chroma.append(power @ chroma_bank(config))
-    return frame_vectors(np.concatenate(mel), np.concatenate(chroma))
+    return np.concatenate(mel), np.concatenate(chroma)
+
+
+def _coarse_path(edit: FrameVectors, raw: FrameVectors, coarse: int) -> NDArray[np.int64]:
+    return jump_path(_coarsen(edit.vectors, coarse), _coarsen(raw.vectors, coarse))
+
+
+def _response_db(
+    path: NDArray[np.int64], edit: FrameVectors, raw: FrameVectors, coarse: int
+) -> NDArray[np.float32]:
+    """Return [40] what the edit's equalisation adds to each band, along a path."""
+    here = np.flatnonzero(path != FOREIGN)
+    there = path[here]
+    bands_db = edit.bands_db[here * coarse] - raw.bands_db[there * coarse]
+    sounding = np.any(edit.vectors[here * coarse] != 0, axis=1)
+    if not sounding.any():
+        return edit.mean_db - raw.mean_db
+    return np.median(bands_db[sounding], axis=0)
 
 
 def _coarseness(n_raw: int, n_edit: int) -> int:
@@ -200,7 +225,7 @@ def truth(alignment: Alignment, raw_signal: NDArray[np.float32], sr: int) -> Tru
     pieces = _used_pieces(alignment)
     edges_s = [0.0, *(edge for p in pieces for edge in (p.start_s, p.end_s))]
     edges_s.append(alignment.raw_duration_s)
-    materials, cell_s = _unused_materials(pieces, signal_vectors(raw_signal, sr).vectors)
+    materials, cell_s = _unused_materials(pieces, frame_vectors(*_spectra(raw_signal, sr)).vectors)
     segments: list[Segment] = []
     for i, start_s in enumerate(edges_s[:-1]):
         if i % 2:

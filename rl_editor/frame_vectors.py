@@ -34,18 +34,25 @@ class FrameVectors:
             zero for silent frames.
         bands_db: [T, 40] float32, mel bands in dB.
         level_db: [T] float32, mel power in dB.
+        mean_db: [40] float32, the spectrum that was taken out of all bands.
     """
 
     vectors: NDArray[np.float32]
     bands_db: NDArray[np.float32]
     level_db: NDArray[np.float32]
+    mean_db: NDArray[np.float32]
 
 
-def frame_vectors(mel_power: NDArray[np.float32], chroma: NDArray[np.float32]) -> FrameVectors:
+def frame_vectors(
+    mel_power: NDArray[np.float32],
+    chroma: NDArray[np.float32],
+    mean_db: NDArray[np.float32] | None = None,
+) -> FrameVectors:
     """Return comparable vectors of pairs of analysis frames: [T // 2, 52], at least one.
 
     The mean spectrum of the louder frames and the level of the surrounding 0.8 s are taken
-    out, so that neither equalisation of the whole file nor a level change matters.
+    out, so that neither equalisation of the whole file nor a level change matters. `mean_db`
+    [40], where given, is taken out instead of the file's own mean spectrum.
     """
     power = _average_pairs(mel_power)
     edges = np.arange(N_BANDS) * power.shape[1] // N_BANDS
@@ -55,7 +62,9 @@ def frame_vectors(mel_power: NDArray[np.float32], chroma: NDArray[np.float32]) -
     bands_db = _db(bands, loud_db - FLOOR_DB)
     sounding = level_db > max(loud_db - SILENT_DB, DIGITAL_SILENCE_DB)
     louder = sounding & (level_db >= np.median(level_db[sounding])) if sounding.any() else sounding
-    mel = bands_db - (bands_db[louder].mean(axis=0) if louder.any() else np.float32(0))
+    if mean_db is None:
+        mean_db = bands_db[louder].mean(axis=0) if louder.any() else np.zeros(N_BANDS, np.float32)
+    mel = bands_db - mean_db
     weight = sounding.astype(np.float32)
     local = moving_mean(mel.mean(axis=1) * weight, LEVEL_FRAMES)
     mel -= (local / np.maximum(moving_mean(weight, LEVEL_FRAMES), 1e-6))[:, None]
@@ -66,7 +75,7 @@ def frame_vectors(mel_power: NDArray[np.float32], chroma: NDArray[np.float32]) -
         np.sqrt(CHROMA_WEIGHT) * _unit(moving_mean(_unit(pitch), 3)),
     ]
     vectors = np.concatenate(parts, axis=1) * weight[:, None]
-    return FrameVectors(vectors.astype(np.float32), bands_db, level_db)
+    return FrameVectors(vectors.astype(np.float32), bands_db, level_db, mean_db)
 
 
 def moving_mean(values: NDArray, width: int) -> NDArray[np.float32]:

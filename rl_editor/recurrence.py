@@ -15,7 +15,7 @@ the length. The earlier direction is the later direction of the reversed recordi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -110,7 +110,7 @@ def recurrence(
         grid: the beats that the numbers are averaged over.
         config: gives the frame rate.
     """
-    frames = pad_to_queries(frame_vectors(mel_power, chroma))
+    frames = _pad_to_queries(frame_vectors(mel_power, chroma))
     frame_s = config.hop_length * FRAME_STEP / config.sr
     offset_s = (FRAME_STEP - 1) * config.hop_length / config.sr / 2
     later, lag_later = _direction(frames, frame_s)
@@ -125,18 +125,24 @@ def recurrence(
     )
 
 
-def pad_to_queries(frames: FrameVectors) -> FrameVectors:
+def _pad_to_queries(frames: FrameVectors) -> FrameVectors:
     """Return the frames with silence at the end so that the last one is a query."""
     missing = -(len(frames.vectors) - 1) % QUERY_STEP
     return FrameVectors(
         np.pad(frames.vectors, ((0, missing), (0, 0))),
         np.pad(frames.bands_db, ((0, missing), (0, 0)), mode="edge"),
         np.pad(frames.level_db, (0, missing), mode="edge"),
+        frames.mean_db,
     )
 
 
 def _reverse(frames: FrameVectors) -> FrameVectors:
-    return FrameVectors(frames.vectors[::-1], frames.bands_db[::-1], frames.level_db[::-1])
+    return replace(
+        frames,
+        vectors=frames.vectors[::-1],
+        bands_db=frames.bands_db[::-1],
+        level_db=frames.level_db[::-1],
+    )
 
 
 def _mirror(column: str) -> str:
