@@ -50,7 +50,7 @@ _WAV = _Format("WAV", ("PCM_U8", *_WIDE), 1024)
 _AIFF = _Format("AIFF", ("PCM_S8", *_WIDE), 1024)
 # Of the encoders' settings for lossy formats these are the ones near 200 kbit/s on dense music.
 _OGG = _Format("OGG", ("VORBIS",), 255, None, {"compression_level": 0.2})
-_OPUS = _Format("OGG", ("OPUS",), 255, _OPUS_RATES, {"compression_level": 0.7})
+_OPUS = _Format("OGG", ("OPUS",), 255, _OPUS_RATES, {"compression_level": 0.6})
 _MP3 = _Format(
     "MP3",
     ("MPEG_LAYER_III",),
