@@ -86,6 +86,7 @@ def reads_at_half(bpm: float, strength: FloatArray, odds: FloatArray) -> bool:
     """
     if bpm <= _OCTAVE_BPM or len(odds) < 16:
         return bpm > _OCTAVE_BPM
-    alternation = abs(float(np.log(strength[::2].mean() / strength[1::2].mean())))
+    even, odd = strength[::2].mean() + 0.01, strength[1::2].mean() + 0.01
+    alternation = abs(float(np.log(even / odd)))
     of_eight, of_four = phase_evidence(odds, 8).max(), phase_evidence(odds, 4).max()
     return alternation + 0.1 * float(np.log((of_eight + 1.0) / (of_four + 1.0))) > _HALVE_ABOVE

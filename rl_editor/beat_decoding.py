@@ -87,8 +87,8 @@ def _cumulate(values: FloatArray) -> FloatArray:
 class _Lattice:
     """Viterbi search over "a beat of n frames begins here" and "nothing is played".
 
-    `begin[t, k]` is the best score of a path on which a beat of `intervals[k]` begins at frame
-    t; `idle[t]` of one on which nothing is played just before t.
+    `begin[t % ring, k]` is the best score of a path on which a beat of `intervals[k]` begins at
+    frame t (older frames are forgotten); `idle[t]` of one on which nothing is played before t.
     """
 
     def __init__(self, odds_sum: FloatArray, cost_sum: FloatArray, intervals: NDArray[np.int64]):
@@ -99,10 +99,11 @@ class _Lattice:
         weight = -_TEMPO_CHANGE * np.abs(ratio - 1.0)
         self.change = weight - np.log(np.exp(weight).sum(axis=1, keepdims=True))
         self.start = -_START_COST - np.log(len(intervals))
-        shape = (self.n_frames, len(intervals))
-        self.begin = np.full(shape, -np.inf, dtype=np.float32)
+        self.ring = int(intervals[0] + intervals[-1])
+        self.begin = np.full((self.ring, len(intervals)), -np.inf)
         # Index of the interval before, or -1 where the beat is the first after a break.
-        self.came_from = np.full(shape, -1, dtype=np.int8 if len(intervals) < 128 else np.int16)
+        index_type = np.int8 if len(intervals) < 128 else np.int16
+        self.came_from = np.full((self.n_frames, len(intervals)), -1, dtype=index_type)
         self.idle = np.zeros(self.n_frames + 1)
         self.idle_since = np.zeros(self.n_frames + 1, dtype=np.int32)
         self.last_interval = np.zeros(self.n_frames + 1, dtype=self.came_from.dtype)
@@ -120,7 +121,7 @@ class _Lattice:
             best = candidates.argmax(axis=1)
             value = np.take_along_axis(candidates, best[:, None, :], axis=1)[:, 0]
             fresh = self.idle[frames, None] + self.start
-            self.begin[frames] = np.maximum(value, fresh)
+            self.begin[frames % self.ring] = np.maximum(value, fresh)
             self.came_from[frames] = np.where(value > fresh, best, -1)
         return self.n_frames
 
@@ -131,7 +132,7 @@ class _Lattice:
         begun = np.maximum(begun, 0)
         score = self.odds_sum[begun + self.in_beat] - self.odds_sum[begun]
         score -= self.cost_sum[frames][:, None] - self.cost_sum[begun]
-        score += self.begin[begun, np.arange(len(self.intervals))]
+        score += self.begin[begun % self.ring, np.arange(len(self.intervals))]
         return np.where(valid, score, -np.inf)
 
     def _rest(self, frames: NDArray[np.int64], ended: FloatArray) -> None:

@@ -21,6 +21,7 @@ from rl_editor.beat_bars import DEFAULT_METER, at_beats, bar_phase, choose_meter
 from rl_editor.beat_decoding import INPUT_FPS
 from rl_editor.beat_network import BLOCK_FRAMES, activations, beat_input
 from rl_editor.beat_stretches import audible_activation, find_stretches, rank_tempi
+from rl_editor.errors import UserError
 from rl_editor.grid import BARS_PER_PHRASE, BeatGrid, steady_grid
 from rl_editor.units import gain_to_db
 
@@ -28,6 +29,8 @@ __all__ = ["beat_input", "frame_level_db", "grid_from_activations", "track_beats
 
 FloatArray = NDArray[np.float64]
 
+TEMPO_RANGE_BPM = (30, 300)
+METER_RANGE = (1, 16)
 _REACH_FRAMES = 2
 """A beat's activation is looked for within 40 ms."""
 _SHORTEST_CELL = 0.5
@@ -60,7 +63,8 @@ def track_beats(
         meter: beats in a bar, if known.
 
     Raises:
-        ValueError: if the duration, the tempo or the meter is not positive.
+        UserError: if the tempo is not in 30-300 bpm or the meter not in 1-16.
+        ValueError: if the duration is not positive.
     """
     return grid_from_activations(
         activations(beat_inputs),
@@ -103,11 +107,13 @@ def grid_from_activations(
         meter: as in `track_beats`.
 
     Raises:
-        ValueError: if the duration, the tempo or the meter is not positive.
+        UserError: if the tempo is not in 30-300 bpm or the meter not in 1-16.
+        ValueError: if the duration is not positive.
     """
-    for name, value in (("duration_s", duration_s), ("tempo_bpm", tempo_bpm), ("meter", meter)):
-        if value is not None and not value > 0:
-            raise ValueError(f"{name} must be positive, got {value}")
+    if not duration_s > 0:
+        raise ValueError(f"a grid needs a positive duration, got {duration_s} s")
+    _check_range("tempo", tempo_bpm, TEMPO_RANGE_BPM, "beats a minute")
+    _check_range("meter", meter, METER_RANGE, "beats a bar")
     values = np.asarray(beat_activations, dtype=np.float64)
     stretches = find_stretches(values, level_db, tempo_bpm)
     stretches = [times[times < duration_s] for times in stretches]
@@ -129,6 +135,14 @@ def grid_from_activations(
         tempo_bpm=bpm,
         runner_up_tempi_bpm=rank_tempi(audible_activation(values[:, 0], level_db), bpm),
     )
+
+
+def _check_range(name: str, value: float | None, allowed: tuple[int, int], unit: str) -> None:
+    if value is not None and not allowed[0] <= value <= allowed[1]:
+        raise UserError(
+            f"the {name} must be {allowed[0]} to {allowed[1]} {unit}, but is {value:g}; "
+            "leave it out to have it found."
+        )
 
 
 def _main_tempo(stretches: list[FloatArray]) -> float:
