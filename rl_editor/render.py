@@ -44,14 +44,18 @@ UNLIMITED_SUBTYPES = ("FLOAT", "DOUBLE", "VORBIS", "OPUS", "MPEG_LAYER_III")
 class SampleReader(Protocol):
     """Random access to samples, as `audio.AudioReader` and `ArrayReader` give it."""
 
+    info: AudioInfo
+
     def read(self, start: int, stop: int) -> Audio:
         """Return the samples [stop - start, C] of the half-open range."""
 
 
 class ArrayReader:
-    """A `SampleReader` of audio [S, C] in memory."""
+    """A `SampleReader` of audio [S, C] in memory at `sr` Hz."""
 
-    def __init__(self, audio: Audio) -> None:
+    def __init__(self, audio: Audio, sr: int) -> None:
+        subtype = "DOUBLE" if audio.dtype == np.float64 else "FLOAT"
+        self.info = AudioInfo("", sr, audio.shape[1], len(audio), subtype, "memory")
         self._audio = audio
 
     def read(self, start: int, stop: int) -> Audio:
@@ -160,7 +164,8 @@ def render_array(edl: EditDecisionList, audio: Audio) -> Audio:
 
     It is kept from peaking above full scale, or above the source where that is higher.
     """
-    reader = ArrayReader(audio)
+    reader = ArrayReader(audio, edl.source.sample_rate)
+    _check_fit(edl, reader.info)
     result = np.concatenate(list(mixed_blocks(edl, reader)))
     factor = _factor(_peak(result), edl, reader, may_exceed=True)
     return result if factor == 1.0 else result * result.dtype.type(factor)
@@ -282,17 +287,17 @@ def _check_fit(edl: EditDecisionList, info: AudioInfo) -> None:
     """Raise UserError unless the list was made for a recording like this one."""
     if not edl.clips:
         raise UserError("the edit decision list holds no clip, so there is nothing to write.")
-    source = edl.source
+    source, name = edl.source, info.path or "the audio"
     n_needed = max(clip.source_samples(source.sample_rate)[1] for clip in edl.clips)
     if (info.sample_rate, info.channels) != (source.sample_rate, source.channels):
         raise UserError(
             f"the edit decision list was made for a recording of {source.channels} channels at "
-            f"{source.sample_rate} Hz, but {info.path} has {info.channels} at "
+            f"{source.sample_rate} Hz, but {name} has {info.channels} at "
             f"{info.sample_rate} Hz; give the recording that it was made for."
         )
     if n_needed > info.n_samples:
         raise UserError(
             f"the edit decision list needs {n_needed / source.sample_rate:.1f} s of recording, but "
-            f"{info.path} holds {info.n_samples / source.sample_rate:.1f} s; give the recording "
+            f"{name} holds {info.n_samples / source.sample_rate:.1f} s; give the recording "
             "that it was made for."
         )
