@@ -38,6 +38,8 @@ _CLICK_FRAME_S = 0.0025
 _CLICK_REACH_S = 0.015
 _CLICK_CONTEXT_S = 0.1
 _LEVEL_S = 0.2
+_LEVEL_GAP_S = 0.03
+"""Half of the longest crossfade, in which both sides sound."""
 _HARMONY_S = 0.3
 _HARMONY_RANGE_HZ = (100.0, 4000.0)
 _SILENT_POWER = 1e-7
@@ -56,7 +58,7 @@ class JoinMeasures:
     Attributes:
         click_energy: [K] dB; energy of the second difference in the loudest 5 ms around the
             place, over its mean in the 100 ms before and after.
-        level_step_db: [K] level of the 200 ms after minus that of the 200 ms before.
+        level_step_db: [K] level of 200 ms after minus that of 200 ms before, from 30 ms off.
         beat_phase_error_ms: [K] how far the beat after is from where the beat before leads.
         harmonic_distance: [K] in [0, 1]; 1 minus the cosine of the two sides' chroma (300 ms).
     """
@@ -104,9 +106,9 @@ def _click_energy(excerpts: Values, rate: float) -> Values:
 
 
 def _level_step_db(excerpts: Values, rate: float) -> Values:
-    middle, n = excerpts.shape[1] // 2, round(_LEVEL_S * rate)
-    before = np.mean(excerpts[:, middle - n : middle] ** 2, axis=1)
-    after = np.mean(excerpts[:, middle : middle + n] ** 2, axis=1)
+    middle, n, gap = excerpts.shape[1] // 2, round(_LEVEL_S * rate), round(_LEVEL_GAP_S * rate)
+    before = np.mean(excerpts[:, middle - gap - n : middle - gap] ** 2, axis=1)
+    after = np.mean(excerpts[:, middle + gap : middle + gap + n] ** 2, axis=1)
     return 10.0 * np.log10((after + _SILENT_POWER) / (before + _SILENT_POWER))
 
 
