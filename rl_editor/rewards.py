@@ -219,7 +219,9 @@ def audio_flow(output: Output, features: NDArray[np.float32]) -> float:
     For a join from beat a to beat b, and for each of timbre (MFCC), harmony (chroma) and level
     (dB): p is the share of the recording's own beat-to-beat changes that are at least as large
     as the change from a to b, and the join scores min(1, 2 p): 1 up to the median change, 0
-    beyond the largest. The term is the mean over joins and the three.
+    beyond the largest. The term is max(0, 1 - sum over joins of (1 - mean score) / P), P the
+    output's length in phrases, at least 1: a rough join every phrase leaves nothing, a single
+    one in a long track costs little.
 
     Args:
         output: the edit.
@@ -240,7 +242,9 @@ def audio_flow(output: Output, features: NDArray[np.float32]) -> float:
         change = np.linalg.norm(values[after] - values[before], axis=1)
         at_least = 1.0 - np.searchsorted(own, change * (1 - 1e-9)) / len(own)
         scores.append(np.minimum(1.0, 2.0 * at_least))
-    return float(np.mean(scores))
+    phrases = sum(run.end - run.start for run in runs) / (output.grid.meter * BARS_PER_PHRASE)
+    roughness = float(np.sum(1.0 - np.mean(scores, axis=0)))
+    return max(0.0, 1.0 - roughness / max(1.0, phrases))
 
 
 def action_diversity(actions: Sequence[Action]) -> float:

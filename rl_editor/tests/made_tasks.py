@@ -66,6 +66,23 @@ def made_task(n_beats: int, seed: int) -> Task:
     return Task(track, demonstrate(track, truth))
 
 
+def made_music(duration_s: float, seed: int, sr: int = SR) -> np.ndarray:
+    """Return [S, 1] float32: a chord for each bar at 120 bpm, with a drum on each beat."""
+    rng = np.random.default_rng(seed)
+    n_beat = round(BEAT_S * sr)
+    time_s = np.arange(4 * n_beat) / sr
+    bars = []
+    for _ in range(-(-round(duration_s * sr) // (4 * n_beat))):
+        notes_hz = 110.0 * 2.0 ** (rng.choice(24, 3, replace=False) / 12.0)
+        chord = sum(np.sin(2 * np.pi * hz * k * time_s) / k for hz in notes_hz for k in (1, 2, 3))
+        bar = 0.05 * chord * np.exp(-time_s)
+        for beat in range(4):
+            hit = rng.normal(size=n_beat) * np.exp(-np.arange(n_beat) / (0.03 * sr))
+            bar[beat * n_beat : (beat + 1) * n_beat] += (0.4 if beat == 0 else 0.2) * hit
+        bars.append(bar)
+    return np.concatenate(bars)[: round(duration_s * sr), None].astype(np.float32)
+
+
 def allowed_action(type_mask, size_mask, amount_mask, rng):
     """Return [3] a random action under one episode's masks."""
     kind = rng.choice(np.flatnonzero(type_mask))

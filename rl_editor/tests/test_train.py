@@ -1,0 +1,246 @@
+"""The training command: its flags, its flow on made tasks, its complaints, and a real run."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from rl_editor import checkpoint, train
+from rl_editor.cache import Cache
+from rl_editor.config import AgentConfig, Config, EpisodeConfig, TrainConfig
+from rl_editor.errors import UserError
+from rl_editor.grid import steady_grid
+from rl_editor.infer import edit
+from rl_editor.session_files import write_session
+from rl_editor.session_settings import SessionSettings
+from rl_editor.sessions import make_session
+from rl_editor.tests.made_tasks import SR, made_music, made_task, made_track
+from rl_editor.training_data import TrainingData, load_training_data, split
+from rl_editor.vector_environment import Task
+
+SMALL = AgentConfig(hidden_dim=16, n_heads=2, kernel_size=5, dilations=(1, 2), n_global_tokens=2)
+
+
+def small_config(tmp_path, **train_settings):
+    settings = {
+        "save_dir": str(tmp_path / "models"),
+        "data_dir": str(tmp_path),
+        "epochs": 2,
+        "steps": 8,
+        "n_envs": 2,
+        "bc_epochs": 2,
+        "eval_every": 1,
+    }
+    settings.update(train_settings)
+    return Config(agent=SMALL, episode=EpisodeConfig(max_steps=64), train=TrainConfig(**settings))
+
+
+@pytest.fixture
+def made_data(monkeypatch):
+    """Let the run train on three made tasks and be judged by a fourth."""
+    data = TrainingData(tuple(made_task(16, s) for s in range(3)), (made_task(20, 3),), "made")
+    monkeypatch.setattr(train, "load_training_data", lambda config, say: data)
+    return data
+
+
+def log_lines(config):
+    path = f"{config.train.save_dir}/log.jsonl"
+    with open(path, encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def test_flags_are_the_fields_of_the_settings():
+    flags = "--save_dir a --epochs 3 --n-envs 2 --lr 1e-4 --subprocess"
+    others = "--agent.hidden-dim 32 --reward.audio_flow 2.5"
+    config, start = train.parse([*flags.split(), *others.split()])
+    assert start is None
+    assert config.train == TrainConfig(save_dir="a", epochs=3, n_envs=2, lr=1e-4, subprocess=True)
+    assert config.agent == AgentConfig(hidden_dim=32)
+    assert config.reward.audio_flow == 2.5
+    assert train.parse([])[0] == Config()
+
+
+def test_a_bad_network_is_told(capsys):
+    assert train.main(["--agent.hidden-dim", "33"]) == 2
+    assert "divisible by n_heads" in capsys.readouterr().err
+
+
+def test_a_run_leaves_checkpoints_and_a_log(tmp_path, made_data):
+    config = small_config(tmp_path)
+    best = train.train(config)
+    agent, loaded = checkpoint.load_agent(best)
+    assert loaded.config == config
+    assert loaded.schema == "made"
+    assert agent.config == SMALL
+    latest = checkpoint.load(tmp_path / "models" / "latest.pt")
+    assert latest.metrics["epoch"] == 2
+    assert 0.0 <= loaded.metrics["validation_f1"] <= 1.0
+    lines = log_lines(config)
+    assert [line["stage"] for line in lines] == ["cloning"] * 3 + ["ppo"] * 2
+    expected = {"approx_kl", "clip_fraction", "entropy", "explained_variance", "cloning_loss"}
+    expected |= {"actions/KEEP", "seconds/rollout", "seconds/update", "validation/f1", "episodes"}
+    assert expected <= set(lines[-1])
+    assert max(line.get("validation/f1", 0.0) for line in lines) == pytest.approx(
+        loaded.metrics["validation_f1"]
+    )
+
+
+@pytest.mark.parametrize("workers", [False, True])
+def test_the_same_seed_gives_the_same_run(tmp_path, made_data, workers):
+    runs = []
+    for name, in_workers in (("a", False), ("b", workers)):
+        config = small_config(
+            tmp_path, save_dir=str(tmp_path / name), epochs=1, subprocess=in_workers
+        )
+        train.train(config)
+        lines = log_lines(config)
+        runs.append([{k: v for k, v in line.items() if "seconds" not in k} for line in lines])
+    assert runs[0] == runs[1]
+
+
+def test_zero_epochs_only_clone(tmp_path, made_data):
+    config = small_config(tmp_path, epochs=0)
+    assert checkpoint.load(train.train(config)).metrics["epoch"] == 0
+    assert {line["stage"] for line in log_lines(config)} == {"cloning"}
+
+
+def test_a_run_goes_on_from_a_checkpoint(tmp_path, made_data):
+    train.train(small_config(tmp_path, epochs=1, lr=1e-3))
+    path = tmp_path / "models" / "latest.pt"
+    config, start = train.parse(["--checkpoint", str(path), "--save_dir", str(tmp_path / "more")])
+    assert config.agent == SMALL
+    assert config.train.lr == 1e-3
+    assert (config.train.epochs, config.train.data_dir) == (30000, "training_data")
+    more = small_config(tmp_path, save_dir=str(tmp_path / "more"), checkpoint=str(path))
+    train.train(more, start)
+    assert checkpoint.load(tmp_path / "more" / "latest.pt").metrics["epoch"] == 2
+    lines = log_lines(more)
+    assert [line["epoch"] for line in lines if line["stage"] == "ppo"] == [2]
+    assert not any("loss" in line for line in lines if line["stage"] == "cloning")
+
+
+def test_another_network_than_the_checkpoints_is_told(tmp_path, made_data, capsys):
+    train.train(small_config(tmp_path, epochs=0))
+    path = str(tmp_path / "models" / "best.pt")
+    assert train.main(["--checkpoint", path, "--agent.hidden-dim", "32"]) == 2
+    assert "leave the --agent flags out" in capsys.readouterr().err
+
+
+def test_an_interrupt_leaves_the_latest_checkpoint(tmp_path, made_data, monkeypatch, capsys):
+    calls = []
+
+    def interrupt(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return 0.0
+
+    monkeypatch.setattr(train, "entropy_coef", interrupt)
+    train.train(small_config(tmp_path, epochs=5))
+    assert checkpoint.load(tmp_path / "models" / "latest.pt").metrics["epoch"] == 1
+    assert "interrupted after epoch 1" in capsys.readouterr().out
+
+
+def test_schedules():
+    config = TrainConfig(epochs=100, bc_coef=0.5, entropy_coef=0.6)
+    assert [train.cloning_coef(config, e) for e in (0, 25, 50, 75)] == [0.5, 0.25, 0.0, 0.0]
+    entropy = [train.entropy_coef(config, e) for e in (0, 50, 75, 100)]
+    assert entropy == pytest.approx([0.6, 0.6, 0.3, 0.0])
+
+
+def test_missing_folders_and_packages_are_told_at_the_start(tmp_path, monkeypatch, capsys):
+    assert train.main(["--data_dir", str(tmp_path / "none")]) == 2
+    assert "no such folder" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    assert train.main(["--data_dir", str(tmp_path), "--save_dir", str(tmp_path / "file")]) == 2
+    assert "choose another with --save_dir" in capsys.readouterr().err
+    assert train.main(["--data_dir", str(tmp_path), "--save_dir", str(tmp_path / "m")]) == 2
+    assert "no usable recording" in capsys.readouterr().err
+    assert train.main(["--data_dir", str(tmp_path), "--steps", "0"]) == 2
+    assert "--steps must be at least 1" in capsys.readouterr().err
+    for module in ("torch", "tyro"):
+        with monkeypatch.context() as context:
+            context.setitem(sys.modules, module, None)
+            assert train.main(["--data_dir", str(tmp_path), "--save_dir", str(tmp_path)]) == 2
+            assert "pip install 'rl_editor[train]'" in capsys.readouterr().err
+
+
+def test_pieces_are_split_whole():
+    pieces = [[made_task(8, 10 * i + j) for j in range(3)] for i in range(5)]
+    data = split(pieces, TrainConfig(validation_share=0.4), lambda text: None)
+    assert (len(data.train), len(data.validation)) == (9, 6)
+    seen = {id(task) for task in data.train} & {id(task) for task in data.validation}
+    assert not seen
+    for piece in pieces:
+        assert len({any(task is t for t in data.train) for task in piece}) == 1
+
+
+def test_a_single_piece_is_judged_by_itself_with_a_warning():
+    told = []
+    data = split([[made_task(8, 0)]], TrainConfig(), told.append)
+    assert data.validation == data.train
+    assert "only one piece" in told[0]
+
+
+def test_recordings_analysed_in_two_ways_are_refused():
+    task = made_task(8, 0)
+    other = Task(dataclasses.replace(made_track(8, 1), schema="another"))
+    with pytest.raises(UserError, match="in one way"):
+        split([[task], [other]], TrainConfig(), lambda text: None)
+
+
+def test_worker_processes_can_import_the_command_without_torch():
+    code = "import sys, rl_editor.train; print({'torch', 'gymnasium'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def write_pair(folder, name, seed):
+    """Write a session of about 20 s and its perfect edit."""
+    rng, settings = np.random.default_rng(seed), SessionSettings.named("easy")
+    session = make_session(made_music(16.0, seed), SR, steady_grid(16.0), rng, settings)
+    write_session(session, folder, name)
+
+
+@pytest.mark.slow
+def test_two_pairs_train_to_a_checkpoint_that_edits(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("RL_EDITOR_CACHE", str(tmp_path / "cache"))
+    data, models = tmp_path / "data", tmp_path / "models"
+    write_pair(data, "one", 0)
+    write_pair(data, "two", 1)
+    sf.write(data / "input" / "odd_raw.wav", made_music(8.0, 2), SR)
+    sf.write(data / "desired_output" / "odd_edit.wav", made_music(6.0, 3), SR)
+    folders = ["--save_dir", str(models), "--data_dir", str(data)]
+    start_s = time.perf_counter()
+    assert train.main([*folders, "--epochs", "2", "--steps", "64", "--n_envs", "2"]) == 0
+    assert time.perf_counter() - start_s < 100.0
+    said = capsys.readouterr().out
+    assert "left out" in said
+    assert "odd_edit.wav" in said
+    assert "1 recordings to learn from, 1 held out" in said
+    assert checkpoint.load(models / "best.pt").metrics["validation_f1"] > 0.0
+    output = tmp_path / "edited.wav"
+    edited = edit(data / "input" / "one_raw.wav", output, checkpoint=str(models / "best.pt"))
+    assert sf.info(output).duration == pytest.approx(edited.edl.duration_s)
+
+
+@pytest.mark.slow
+def test_references_become_sessions(tmp_path, monkeypatch):
+    monkeypatch.setenv("RL_EDITOR_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "data" / "reference"
+    folder.mkdir(parents=True)
+    for seed in range(2):
+        sf.write(folder / f"{seed}.wav", made_music(16.0, seed), SR)
+    config = small_config(tmp_path, data_dir=str(tmp_path / "data"), sessions_per_reference=2)
+    first = load_training_data(config, print)
+    assert (len(first.train), len(first.validation)) == (2, 2)
+    again = load_training_data(config, print)
+    for a, b in zip(first.train, again.train, strict=True):
+        assert np.array_equal(a.track.features, b.track.features)
+        assert a.demonstration.actions == b.demonstration.actions
+    assert Cache().info().entries == 2 + 4
