@@ -4,7 +4,8 @@
 
 Makes a stereo 44.1 kHz recording of pulsed noise, and three edits of about half of it: plain
 cuts, cuts with crossfades, and crossfaded cuts of which every eighth clip is processed (speed,
-pitch, equaliser, distortion or reverb). Each case runs in a process of its own, so its memory is its own.
+pitch, equaliser, distortion or reverb). Each case runs in a process of its own, so that its
+memory is its own.
 """
 
 from __future__ import annotations

@@ -208,7 +208,7 @@ def arrangements(draw):
     return clips
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(arrangements())
 def test_any_arrangement_becomes_a_valid_list_of_its_length(tmp_path_factory, clips):
     audio = clicks(np.arange(0.0, 12, 0.5), 12)

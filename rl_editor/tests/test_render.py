@@ -84,7 +84,7 @@ def decision_lists(draw):
     return edl_of(clips, n_source)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(decision_lists())
 def test_rendered_length_is_the_lists_length(edl):
     audio = noise(round(edl.source.duration_s * SR))
