@@ -134,6 +134,8 @@ class TrainConfig:
     """Sessions made out of each finished track in reference/."""
     validation_share: float = 0.15
     """Share of the pieces held out; at least one where there are two or more."""
+    eval_every: int = 20
+    """PPO updates between two looks at the held-out pieces; checkpoints are written then."""
     ppo_epochs: int = 4
     """Passes over one rollout."""
     minibatches: int = 4
