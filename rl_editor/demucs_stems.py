@@ -11,7 +11,6 @@ Method: Rouard, Massa, Défossez, "Hybrid transformers for music source separati
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +92,7 @@ def load_demucs(model: str) -> DemucsModel:
 def split_model(model: str) -> tuple[str, Path | None]:
     """Return (name, folder) of `folder/name`; the folder is None for a name of the hub."""
     path = Path(model)
-    if model.startswith("hf://") or path.name == model:
+    if model.startswith("hf://") or path.name == model:  # "./name" is a path, "name" is not
         return model, None
     return path.name, path.parent
 
@@ -101,18 +100,17 @@ def split_model(model: str) -> tuple[str, Path | None]:
 def demucs_stems(
     signal: NDArray[np.float32],
     model: DemucsModel,
+    n_frames: int,
     floor: float,
     config: AnalysisConfig,
     on_progress: Callable[[float], None] | None = None,
 ) -> StemFrames:
     """Return the stems of a mono signal `[S]` at `model.sample_rate`.
 
-    `floor` is `stems.onset_floor` of the mix. There are as many frames as the signal has at
-    the analysis rate, its length rounded up as resamplers do.
+    `n_frames` and `floor` (`stems.onset_floor`) are those of the mix at the analysis rate.
+    `on_progress` hears the part that is done, up to 1.
     """
     seconds_a_frame = config.hop_length / config.sr
-    n_samples = math.ceil(len(signal) * config.sr / model.sample_rate)
-    n_frames = 1 + n_samples // config.hop_length
     mean, deviation = float(signal.mean()), float(signal.std()) or 1.0
     power = np.empty((n_frames, len(STEM_NAMES)), dtype=np.float32)
     rise = np.empty_like(power)
@@ -152,14 +150,15 @@ def _separate(mix: NDArray[np.float32], model: DemucsModel) -> NDArray[np.float3
 def _resampled(
     stem: NDArray[np.float32], sample_rate: int, config: AnalysisConfig, n_frames: int
 ) -> NDArray[np.float32]:
-    """Return the stem at the analysis rate, as long as `n_frames` frames are."""
+    """Return the stem at the analysis rate, as long as `n_frames` frames are.
+
+    The last frame may lie a little beyond the sound's end: zeros follow there.
+    """
     import soxr
 
     resampled = soxr.resample(stem, sample_rate, config.sr)
-    n_samples = (n_frames - 1) * config.hop_length + 1
-    return np.pad(resampled, (0, max(0, n_samples - len(resampled))))[
-        : n_frames * config.hop_length - 1
-    ]
+    n_samples = n_frames * config.hop_length - 1
+    return np.pad(resampled[:n_samples], (0, max(0, n_samples - len(resampled))))
 
 
 def _measure(

@@ -9,6 +9,7 @@ those of Slaney's Auditory Toolbox (1998) and of Ellis' "Chroma feature analysis
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Literal
@@ -19,7 +20,11 @@ from numpy.typing import NDArray
 from rl_editor.config import AnalysisConfig
 
 BLOCK_FRAMES = 256
-"""Frames handed on at a time: 2 MB of windowed samples, which stay in the processor's cache."""
+"""Frames handed on at a time: 1 MB of magnitudes, few enough blocks that calls cost little."""
+_TRANSFORM_FRAMES = 64
+"""Frames transformed at a time: 1 MB of windowed samples, which stay in the processor's cache."""
+_MEL_PIECES = 4
+"""Parts of the mel bank, each as wide as its bands reach: a quarter of the products."""
 
 N_CHROMA = 12
 MEL_BREAK_HZ = 1000.0
@@ -78,8 +83,15 @@ def magnitude_blocks(
     from scipy.fft import rfft
 
     window = hann_window(config.n_fft)
+    # One buffer for all blocks: fresh memory for each took as long as the transform.
+    windowed = np.empty((_TRANSFORM_FRAMES, config.n_fft))
     for first, frames in frame_blocks(signal, config):
-        yield first, np.abs(rfft(frames * window, axis=1)).astype(np.float32)
+        magnitude = np.empty((len(frames), 1 + config.n_fft // 2), dtype=np.float32)
+        for start in range(0, len(frames), _TRANSFORM_FRAMES):
+            part = frames[start : start + _TRANSFORM_FRAMES]
+            spectrum = rfft(np.multiply(part, window, out=windowed[: len(part)]), axis=1)
+            magnitude[start : start + len(part)] = np.abs(spectrum)
+        yield first, magnitude
 
 
 def hann_window(n_fft: int) -> NDArray[np.float64]:
@@ -115,6 +127,28 @@ def mel_bank(config: AnalysisConfig) -> NDArray[np.float32]:
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
     triangles = np.maximum(0.0, np.minimum(rising, falling))
     return (triangles * mel_densities(config)).astype(np.float32)
+
+
+def mel_spectrum(power: NDArray[np.float32], config: AnalysisConfig) -> NDArray[np.float32]:
+    """Return power spectra `[T, 1 + n_fft / 2]` in mel bands: `power @ mel_bank(config)`."""
+    mel_power = np.empty((len(power), config.n_mels), dtype=np.float32)
+    for bins, bands, weights in _mel_pieces(config):
+        mel_power[:, bands] = power[:, bins] @ weights
+    return mel_power
+
+
+@lru_cache(maxsize=4)
+def _mel_pieces(
+    config: AnalysisConfig,
+) -> tuple[tuple[slice, slice, NDArray[np.float32]], ...]:
+    bank = mel_bank(config)
+    edges = np.linspace(0, config.n_mels, _MEL_PIECES + 1).astype(int)
+    pieces = []
+    for low, high in itertools.pairwise(edges):
+        used = np.flatnonzero(bank[:, low:high].any(axis=1))
+        bins = slice(int(used[0]), int(used[-1]) + 1)
+        pieces.append((bins, slice(low, high), np.ascontiguousarray(bank[bins, low:high])))
+    return tuple(pieces)
 
 
 def mel_densities(config: AnalysisConfig) -> NDArray[np.float64]:

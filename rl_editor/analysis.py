@@ -1,0 +1,225 @@
+"""From a recording to a `Track`: grid, features and recurrence, worked out once and kept.
+
+A file is decoded to mono at the analysis rate and transformed once; the frames that come out
+feed beat tracking, features, stems and recurrence. Results are kept in a `Cache` under the
+hash of the file's bytes and of everything else that they depend on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rl_editor import audio
+from rl_editor.beats import beat_input, track_beats
+from rl_editor.cache import Cache, file_sha256, track_key
+from rl_editor.config import AnalysisConfig, to_dict
+from rl_editor.demucs_stems import DEFAULT_MODEL, PREFIX, demucs_stems, load_demucs, split_model
+from rl_editor.errors import UserError
+from rl_editor.features import SCHEMA_VERSION, beat_features
+from rl_editor.frame_features import FrameFeatures, frame_features
+from rl_editor.grid import BeatGrid
+from rl_editor.recurrence import RECURRENCE_VERSION, recurrence
+from rl_editor.spectrogram import frame_count
+from rl_editor.stems import OFFLINE, StemFrames, offline_stems, onset_floor
+from rl_editor.track import Track
+
+ANALYSIS_VERSION = 1
+"""Raised when a recording gets another grid, or other numbers under the same names."""
+
+CONFIG = AnalysisConfig()
+
+OnStage = Callable[[str, float], None]
+"""Called with the stage, "read" or "analyse", and the part of it that is done, up to 1."""
+
+_StemMaker = Callable[[FrameFeatures], StemFrames]
+
+# Parts of the stage "analyse" that are over after each step, from the times of a four-minute
+# recording: frames 0.3 s, beats 0.5 s, stems 0.8 s, recurrence 0.8 s.
+_FRAMES_DONE, _BEATS_DONE, _STEMS_DONE = 0.15, 0.35, 0.65
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What is wanted besides the sound: the user's hints, the stems, who hears of progress."""
+
+    tempo_bpm: float | None
+    meter: int | None
+    stems: str
+    make_stems: _StemMaker
+    report: OnStage
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What is kept of the sound: its frames and the tracker's view of them, [T, 64]."""
+
+    frames: FrameFeatures
+    beat_inputs: NDArray[np.float32]
+
+
+def analyze(
+    path: str | Path,
+    *,
+    cache: Cache | None = None,
+    tempo_bpm: float | None = None,
+    meter: int | None = None,
+    stems: str = OFFLINE,
+    on_stage: OnStage | None = None,
+) -> Track:
+    """Return the track of an audio file, from the cache if it is there.
+
+    Args:
+        path: of the file.
+        cache: where analyses are kept; None reads and keeps nothing.
+        tempo_bpm: the tempo, if the user knows it.
+        meter: beats in a bar, if the user knows it.
+        stems: "offline", "demucs", "demucs:<model of its hub>" or "demucs:<folder>/<model>".
+        on_stage: hears how far it is.
+
+    Raises:
+        UserError: the file cannot be analysed, or these stems cannot be made.
+    """
+    report = on_stage or _say_nothing
+    report("read", 0.0)
+    schema, sha256 = schema_name(stems), file_sha256(path)
+    hints = {"tempo_bpm": tempo_bpm, "meter": meter, "stems": stems}
+    settings = {"version": ANALYSIS_VERSION, "schema": schema, "config": to_dict(CONFIG)}
+    key = track_key(sha256, settings | hints)
+    known = cache.load_track(key, path) if cache is not None else None
+    if known is not None:
+        report("analyse", 1.0)
+        return known
+    info = audio.probe(path)
+    request = _Request(tempo_bpm, meter, stems, _stem_maker(stems, path, report), report)
+    heard = _read_and_hear(path, report)
+    track = _describe(heard, info, sha256, request)
+    if cache is not None:
+        cache.store_track(key, track)
+    return track
+
+
+def analyze_signal(
+    signal: NDArray[np.float32], *, tempo_bpm: float | None = None, meter: int | None = None
+) -> Track:
+    """Return the track of a mono signal [S] at `CONFIG.sr`, with offline stems and no path.
+
+    Raises `ValueError` for a signal that is empty or not mono.
+    """
+    info = audio.AudioInfo(
+        path="",
+        sample_rate=CONFIG.sr,
+        channels=1,
+        n_samples=len(signal),
+        subtype="FLOAT",
+        container="",
+    )
+    make_stems = _stem_maker(OFFLINE, "", _say_nothing)
+    request = _Request(tempo_bpm, meter, OFFLINE, make_stems, _say_nothing)
+    return _describe(_hear(signal, _say_nothing), info, "", request)
+
+
+def schema_name(stems: str = OFFLINE) -> str:
+    """Return the name of the feature tables, as checkpoints and tracks hold it.
+
+    Such as "features-1/recurrence-1/stems-offline". Raises `UserError` for stems of another
+    kind than `analyze` takes.
+    """
+    model = _demucs_model(stems)
+    source = OFFLINE if model is None else PREFIX + split_model(model)[0]
+    return f"features-{SCHEMA_VERSION}/recurrence-{RECURRENCE_VERSION}/stems-{source}"
+
+
+def _demucs_model(stems: str) -> str | None:
+    """Return the model that `stems` names, or None for the offline estimate."""
+    if stems == OFFLINE:
+        return None
+    if stems == PREFIX.rstrip(":"):
+        return DEFAULT_MODEL
+    if stems.startswith(PREFIX) and len(stems) > len(PREFIX):
+        return stems.removeprefix(PREFIX)
+    raise UserError(
+        f"Stems should be {OFFLINE}, demucs or demucs:MODEL, but are {stems!r}; choose one of "
+        "these."
+    )
+
+
+def _stem_maker(stems: str, path: str | Path, report: OnStage) -> _StemMaker:
+    """Return what makes the stems; a Demucs model is loaded now, so that it fails early."""
+    name = _demucs_model(stems)
+    if name is None:
+        return lambda frames: offline_stems(frames.mel_power, frames.power, CONFIG)
+    model = load_demucs(name)
+
+    def separate(frames: FrameFeatures) -> StemFrames:
+        signal = audio.read_mono(path, model.sample_rate)
+        floor, share = onset_floor(frames.mel_power), _STEMS_DONE - _BEATS_DONE
+        return demucs_stems(
+            signal,
+            model,
+            len(frames.values),
+            floor,
+            CONFIG,
+            lambda done: report("analyse", _BEATS_DONE + share * done),
+        )
+
+    return separate
+
+
+def _read_and_hear(path: str | Path, report: OnStage) -> _Heard:
+    """Return the frames of a file; its signal is let go of here."""
+    signal = audio.read_mono(path, CONFIG.sr)
+    audio.check_signal(signal, CONFIG.sr, path)
+    report("read", 1.0)
+    return _hear(signal, report)
+
+
+def _hear(signal: NDArray[np.float32], report: OnStage) -> _Heard:
+    n_frames = frame_count(len(signal), CONFIG)
+    blocks = []
+
+    def visit(first: int, magnitude: NDArray[np.float32]) -> None:
+        blocks.append(beat_input(magnitude))
+        report("analyse", _FRAMES_DONE * first / n_frames)
+
+    frames = frame_features(signal, CONFIG, visit)
+    return _Heard(frames, np.concatenate(blocks))
+
+
+def _describe(heard: _Heard, info: audio.AudioInfo, sha256: str, request: _Request) -> Track:
+    """Return the track of a recording whose sound has been heard."""
+    report, frames = request.report, heard.frames
+    report("analyse", _FRAMES_DONE)
+    grid = _grid(heard, info.duration_s, request)
+    report("analyse", _BEATS_DONE)
+    stems = request.make_stems(frames)
+    report("analyse", _STEMS_DONE)
+    related = recurrence(frames.mel_power, frames.chroma, grid, CONFIG)
+    report("analyse", 1.0)
+    return Track(
+        path=info.path,
+        sha256=sha256,
+        sample_rate=info.sample_rate,
+        channels=info.channels,
+        n_samples=info.n_samples,
+        grid=grid,
+        features=beat_features(frames, stems, grid, CONFIG),
+        recurrence=related.values,
+        match_later=related.match_later,
+        match_earlier=related.match_earlier,
+        schema=schema_name(request.stems),
+    )
+
+
+def _grid(heard: _Heard, duration_s: float, request: _Request) -> BeatGrid:
+    return track_beats(
+        heard.beat_inputs, duration_s, tempo_bpm=request.tempo_bpm, meter=request.meter
+    )
+
+
+def _say_nothing(stage: str, fraction: float) -> None:
+    """Stand in for a user who does not want to know how far it is."""

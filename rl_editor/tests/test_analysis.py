@@ -1,0 +1,125 @@
+"""From a file or an array to a track, with and without the cache."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+
+from rl_editor import analysis
+from rl_editor.analysis import CONFIG, analyze, analyze_signal, schema_name
+from rl_editor.cache import Cache
+from rl_editor.errors import UserError
+from rl_editor.features import FEATURE_NAMES
+from rl_editor.recurrence import RECURRENCE_NAMES
+
+
+def clicks(duration_s=8.0, tempo_bpm=120.0, sr=CONFIG.sr):
+    """Return decaying bursts on the beat over a quiet chord."""
+    time_s = np.arange(int(duration_s * sr)) / sr
+    rng = np.random.default_rng(0)
+    sound = 0.4 * np.exp(-30.0 * (time_s % (60.0 / tempo_bpm))) * rng.standard_normal(len(time_s))
+    for pitch_hz in (220.0, 277.2, 329.6):
+        sound += 0.05 * np.sin(2 * np.pi * pitch_hz * time_s)
+    return np.clip(sound, -1, 1).astype(np.float32)
+
+
+@pytest.fixture
+def recording(tmp_path):
+    path = tmp_path / "clicks.wav"
+    stereo = np.stack([clicks(sr=44100), clicks(sr=44100)], axis=1)
+    soundfile.write(path, stereo, 44100)
+    return path
+
+
+def test_a_file_becomes_a_track(recording):
+    track = analyze(recording)
+    assert (track.sample_rate, track.channels, track.n_samples) == (44100, 2, 8 * 44100)
+    assert track.path == str(recording)
+    assert len(track.sha256) == 64
+    assert track.features.shape == (track.n_beats, len(FEATURE_NAMES))
+    assert track.recurrence.shape == (track.n_beats, len(RECURRENCE_NAMES))
+    assert track.features.dtype == track.recurrence.dtype == np.float32
+    assert track.grid.duration_s == track.duration_s == 8.0
+    assert track.schema == "features-1/recurrence-1/stems-offline"
+
+
+def test_an_array_gives_what_its_file_gives(tmp_path):
+    signal = clicks()
+    path = tmp_path / "same.wav"
+    soundfile.write(path, signal, CONFIG.sr, subtype="FLOAT")
+    of_file, of_array = analyze(path), analyze_signal(signal)
+    assert of_array.path == of_array.sha256 == ""
+    np.testing.assert_array_equal(of_array.features, of_file.features)
+    np.testing.assert_array_equal(of_array.grid.beats_s, of_file.grid.beats_s)
+    np.testing.assert_array_equal(of_array.match_later, of_file.match_later)
+
+
+def test_a_second_run_analyses_nothing(recording, tmp_path, monkeypatch):
+    cache = Cache(tmp_path / "cache")
+    first = analyze(recording, cache=cache)
+
+    def refuse(*_):
+        raise AssertionError("analysed again")
+
+    monkeypatch.setattr(analysis, "_hear", refuse)
+    second = analyze(recording, cache=cache)
+    np.testing.assert_array_equal(second.features, first.features)
+    with pytest.raises(AssertionError, match="again"):
+        analyze(recording, cache=cache, meter=3)
+
+
+def test_hints_reach_the_grid(recording):
+    track = analyze(recording, tempo_bpm=60.0, meter=3)
+    assert track.grid.meter == 3
+    assert track.grid.tempo_bpm == pytest.approx(60.0, rel=0.08)
+
+
+def test_progress_never_goes_back_and_ends_at_one(recording):
+    seen = []
+    analyze(recording, on_stage=lambda name, fraction: seen.append((name, fraction)))
+    assert seen[0] == ("read", 0.0)
+    assert seen[-1] == ("analyse", 1.0)
+    heard = [fraction for name, fraction in seen if name == "analyse"]
+    assert heard == sorted(heard)
+
+
+def test_the_schema_names_the_stems():
+    assert schema_name("demucs").endswith("/stems-demucs:htdemucs")
+    assert schema_name("demucs:some/folder/tiny").endswith("/stems-demucs:tiny")
+    with pytest.raises(UserError, match="spleeter"):
+        schema_name("spleeter")
+
+
+def test_a_missing_file_is_the_users_error(tmp_path):
+    with pytest.raises(UserError):
+        analyze(tmp_path / "nowhere.wav")
+
+
+def test_silence_is_refused_as_a_file_and_finite_as_an_array(tmp_path):
+    silence = np.zeros(3 * CONFIG.sr, dtype=np.float32)
+    soundfile.write(tmp_path / "silence.wav", silence, CONFIG.sr)
+    with pytest.raises(UserError, match="silent"):
+        analyze(tmp_path / "silence.wav")
+    assert np.isfinite(analyze_signal(silence).features).all()
+
+
+def test_stems_of_a_model_are_read_from_the_file(recording, monkeypatch):
+    asked = []
+
+    class Model:
+        name, sample_rate = "half", 44100
+
+    def separated(signal, model, n_frames, floor, config, on_progress):
+        asked.append((len(signal), n_frames))
+        on_progress(1.0)
+        made = analysis.offline_stems(
+            np.ones((n_frames, config.n_mels), np.float32), np.ones(n_frames, np.float32), config
+        )
+        return replace(made, source="demucs:half")
+
+    monkeypatch.setattr(analysis, "load_demucs", lambda name: Model())
+    monkeypatch.setattr(analysis, "demucs_stems", separated)
+    track = analyze(recording, stems="demucs:half")
+    assert asked == [(8 * 44100, 1 + 8 * CONFIG.sr // CONFIG.hop_length)]
+    assert track.schema == "features-1/recurrence-1/stems-demucs:half"
