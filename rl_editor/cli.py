@@ -194,7 +194,9 @@ def summary(result: EditResult) -> str:
         f"tempo        {grid.tempo_bpm:.0f} beats a minute, {grid.meter} beats in a bar",
         f"joins        {n_joins}",
     ]
-    if result.removed_s:
+    if not result.music_found:
+        lines.append("note         no music was found, so everything was kept")
+    elif result.removed_s:
         went = ", ".join(f"{word} {format_time(s)}" for word, s in result.removed_s.items())
         lines.append(f"went         {went}")
     else:

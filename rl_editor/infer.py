@@ -22,14 +22,14 @@ from rl_editor.errors import UserError
 from rl_editor.features import FEATURE_NAMES
 from rl_editor.joins import fit_joins
 from rl_editor.numpy_policy import NumpyPolicy
-from rl_editor.planner import Plan, plan
+from rl_editor.planner import Plan, keep_everything, plan
 from rl_editor.progress import Progress
 from rl_editor.reasons import decisions, removed_seconds
 from rl_editor.render import render
 from rl_editor.track import Track
 
-MIN_OUTPUT_S = 1.0
-"""An edit shorter than this keeps nothing worth writing, s."""
+MIN_KEPT_SHARE = 0.02
+"""An edit that keeps less of the recording than this found no music in it."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class EditResult:
         track: the analysis of the recording.
         removed_s: seconds removed by kind of material, longest first.
         gain_db: change of the whole track that kept it from clipping, usually 0.
+        music_found: False when the editor found no music and so kept everything.
     """
 
     output_path: Path
@@ -75,6 +76,7 @@ class EditResult:
     track: Track
     removed_s: dict[str, float]
     gain_db: float
+    music_found: bool
 
 
 def edit(
@@ -130,7 +132,7 @@ def edit(
         write_edl(edl, paths[1])
         removed = removed_seconds(edl.decisions, made, track.grid)
         report.write_report(edl, track, removed, paths[2])
-    return EditResult(*paths, edl, track, removed, rendered.gain_applied_db)
+    return EditResult(*paths, edl, track, removed, rendered.gain_applied_db, made.music_found)
 
 
 def default_checkpoint() -> Path:
@@ -184,22 +186,18 @@ def _unused(path: Path) -> Path:
 
 def _decide(loaded: checkpoint.Checkpoint, track: Track, options: EditOptions) -> Plan:
     level_db = track.features[:, FEATURE_NAMES.index("rms_db")]
+    start = EditState.start(track.grid, level_db, loaded.config.episode)
     made = plan(
         NumpyPolicy(loaded.weights, loaded.config.agent),
         loaded.normalisation,
         track,
-        EditState.start(track.grid, level_db, loaded.config.episode),
+        start,
         target_keep_ratio=options.keep_ratio,
         config=loaded.config.planner,
     )
-    kept_s = sum(clip.source_end_s - clip.source_start_s for clip in made.state.clips())
-    if kept_s < MIN_OUTPUT_S:
-        raise UserError(
-            f"the editor found no music to keep in {track.path} ({kept_s:.1f} s of "
-            f"{track.duration_s:.1f} s), so nothing was written; if there is music in it, ask for "
-            "a share of it with --keep-ratio."
-        )
-    return made
+    if made.state.output_s >= MIN_KEPT_SHARE * track.duration_s:
+        return made
+    return keep_everything(start, track.grid, made)
 
 
 def _decision_list(source: Path, track: Track, made: Plan, progress: Progress) -> EditDecisionList:

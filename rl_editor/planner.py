@@ -12,7 +12,7 @@ through the one interpreter, `EditState`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,12 +38,14 @@ class Plan:
         keep_probability: [N] probability that the beat belongs in the edit, given the edit
             before it.
         materials: [N, 10] probabilities of `materials.Material`.
+        music_found: False when the policy would have cut everything.
     """
 
     state: EditState
     action_spans: tuple[tuple[int, int], ...]
     keep_probability: NDArray[np.float64]
     materials: NDArray[np.float32]
+    music_found: bool = True
 
 
 def plan(
@@ -69,12 +71,25 @@ def plan(
     encoded = policy.encode(inputs, track.match_later, track.match_earlier)
     odds_given = _odds_function(policy, encoded, track, target_keep_ratio)
     keep, log_odds = decide(odds_given, track.grid, config)
+    keep_probability = 1.0 / (1.0 + np.exp(-log_odds))
+    return Plan(*_carry_out(start, track.grid, keep), keep_probability, encoded.materials)
+
+
+def keep_everything(start: EditState, grid: BeatGrid, rejected: Plan) -> Plan:
+    """Return a plan that changes nothing, for a recording in which the policy found no music."""
+    state, action_spans = _carry_out(start, grid, np.ones(grid.n_beats, dtype=bool))
+    return replace(rejected, state=state, action_spans=action_spans, music_found=False)
+
+
+def _carry_out(
+    start: EditState, grid: BeatGrid, keep: NDArray[np.bool_]
+) -> tuple[EditState, tuple[tuple[int, int], ...]]:
+    """Return the edit that keeps exactly the beats of `keep`, and the span of each action."""
     state, action_spans = start, []
-    for action in spell(track.grid, keep):
+    for action in spell(grid, keep):
         before, state = state.cursor, state.step(action)
         action_spans.append((before, state.cursor))
-    keep_probability = 1.0 / (1.0 + np.exp(-log_odds))
-    return Plan(state, tuple(action_spans), keep_probability, encoded.materials)
+    return state, tuple(action_spans)
 
 
 def decide(
