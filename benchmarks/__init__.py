@@ -1,0 +1,1 @@
+"""Measurements of speed and quality; each module is a command with `--help`."""

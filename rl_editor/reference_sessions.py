@@ -20,7 +20,7 @@ from rl_editor.config import AnalysisConfig
 from rl_editor.demonstrations import Demonstration, demonstrate
 from rl_editor.grid import BeatGrid
 from rl_editor.session_settings import SessionSettings
-from rl_editor.sessions import make_session
+from rl_editor.sessions import Session, make_session
 from rl_editor.track import Track
 
 VERSION = 1
@@ -50,16 +50,27 @@ def load_reference(path: str | Path, cache: Cache | None) -> Reference:
     return Reference(analyze(path, cache=cache), read_mono(path, AnalysisConfig().sr))
 
 
+def reference_session(reference: Reference, number: int, seed: int) -> Session:
+    """Return session `number` made out of a finished track, at the analysis rate."""
+    rng = np.random.default_rng([seed, number, int(reference.track.sha256[:8], 16)])
+    sr = AnalysisConfig().sr
+    signal, grid = excerpt(reference.signal, reference.track.grid, sr, rng)
+    signal, grid = at_another_speed(signal, grid, sr, rng)
+    return make_session(signal[:, None], sr, grid, rng, SessionSettings.draw(rng))
+
+
 def session_demonstration(
     reference: Reference, number: int, seed: int, cache: Cache | None
 ) -> Demonstration:
     """Return the demonstration of session `number` made out of a finished track."""
-    sha256 = reference.track.sha256
-    rng = np.random.default_rng([seed, number, int(sha256[:8], 16)])
-    sr = AnalysisConfig().sr
-    signal, grid = excerpt(reference.signal, reference.track.grid, sr, rng)
-    signal, grid = at_another_speed(signal, grid, sr, rng)
-    session = make_session(signal[:, None], sr, grid, rng, SessionSettings.draw(rng))
+    session = reference_session(reference, number, seed)
+    return demonstrate(session_track(reference, session, number, seed, cache), session.truth)
+
+
+def session_track(
+    reference: Reference, session: Session, number: int, seed: int, cache: Cache | None
+) -> Track:
+    """Return the analysis of a session of `reference_session`."""
     settings = {
         "session": VERSION,
         "number": number,
@@ -67,13 +78,13 @@ def session_demonstration(
         "samples": len(session.signal),
         "features": reference.track.schema,
     }
-    key = track_key(sha256, settings)
+    key = track_key(reference.track.sha256, settings)
     track = cache.load_track(key) if cache is not None else None
     if track is None:
         track = analyze_signal(session.signal.mean(axis=1))
         if cache is not None:
             cache.store_track(key, track)
-    return demonstrate(track, session.truth)
+    return track
 
 
 def excerpt(
