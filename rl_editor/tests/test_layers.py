@@ -1,0 +1,87 @@
+"""A module imports only from its own stage or an earlier one, and commands start light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rl_editor
+
+STAGES = {
+    "base": "atomic config errors materials units",
+    "analysis": """
+        analysis audio audio_containers audio_decoders audio_writer beat_bars beat_decoding
+        beat_network beat_stretches beats cache demucs_stems features frame_features frame_vectors
+        grid recurrence spectrogram stems track""",
+    "edit language": """
+        actions edit_state edl edl_fields edl_types effects grid_lines join_measures join_search
+        joins render spans spelling""",
+    "dataset": """
+        alignment demonstrations jump_path pairs reference_sessions session_files session_flaws
+        session_plan session_settings session_sounds session_speech sessions truth
+        waveform_match""",
+    "environment": "environment observation rewards subprocess_vec_env vector_environment",
+    "agent": "agent attention auxiliary_tasks encoder numpy_policy policy_inputs",
+    "training": """
+        behavioral_cloning checkpoint evaluate ppo rollout run_log train training_data""",
+    "use": "__init__ cli infer planner progress reasons report",
+}
+"""Modules of each stage, the earliest stage first."""
+
+PACKAGE = Path(rl_editor.__file__).parent
+STAGE_OF = {
+    module: number for number, names in enumerate(STAGES.values()) for module in names.split()
+}
+HEAVY = "torch gymnasium librosa av demucs tyro tensorboard".split()
+
+
+def imported_modules(module):
+    """Return the modules of rl_editor that a module imports, inside its functions too."""
+    found = set()
+    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        parts = [name.split(".") for name in names if name.split(".")[0] == "rl_editor"]
+        found |= {part[1] for part in parts if len(part) > 1 and part[1] in STAGE_OF}
+    return found
+
+
+def test_every_module_has_one_stage():
+    listed = sorted(" ".join(STAGES.values()).split())
+    assert listed == sorted(path.stem for path in PACKAGE.glob("*.py"))
+
+
+@pytest.mark.parametrize("module", STAGE_OF)
+def test_imports_come_from_this_stage_or_an_earlier_one(module):
+    later = {name for name in imported_modules(module) if STAGE_OF[name] > STAGE_OF[module]}
+    assert not later
+
+
+def test_imports_are_found():
+    assert {"actions", "spans", "units"} <= imported_modules("edit_state")
+    assert "train" in imported_modules("cli")
+
+
+def heavy_after(statement):
+    """Return which of the heavy packages a fresh interpreter holds after a statement."""
+    code = f"{statement}\nimport sys\nprint(*(set({HEAVY}) & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout.split()
+
+
+def test_commands_start_without_heavy_packages():
+    assert heavy_after("import rl_editor.infer, rl_editor.cli; rl_editor.edit") == []
+
+
+def test_workers_start_without_torch_and_gymnasium():
+    assert heavy_after("import rl_editor.subprocess_vec_env, rl_editor.vector_environment") == []
+    assert "torch" not in heavy_after("import rl_editor.environment")
