@@ -34,7 +34,7 @@ PACKAGE = Path(rl_editor.__file__).parent
 STAGE_OF = {
     module: number for number, names in enumerate(STAGES.values()) for module in names.split()
 }
-HEAVY = "torch gymnasium librosa av demucs tyro tensorboard".split()
+HEAVY = ["torch", "gymnasium", "librosa", "av", "demucs", "tyro", "tensorboard"]
 
 
 def imported_modules(module):
