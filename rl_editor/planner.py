@@ -71,7 +71,7 @@ def plan(
     encoded = policy.encode(inputs, track.match_later, track.match_earlier)
     odds_given = _odds_function(policy, encoded, track, target_keep_ratio)
     keep, log_odds = decide(odds_given, track.grid, config)
-    keep_probability = 1.0 / (1.0 + np.exp(-log_odds))
+    keep_probability = np.exp(-np.logaddexp(0.0, -log_odds))
     return Plan(*_carry_out(start, track.grid, keep), keep_probability, encoded.materials)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from rl_editor.actions import ActionType
 from rl_editor.agent import Agent
 from rl_editor.config import AgentConfig, EpisodeConfig, PlannerConfig
 from rl_editor.edit_state import EditState
@@ -75,3 +76,17 @@ def test_smoothing_removes_a_lone_beat():
     assert not keep[8:16].any()
     assert keep[:8].all()
     assert keep[16:].all()
+
+
+def test_a_policy_may_be_sure_beyond_the_range_of_exp():
+    torch.manual_seed(0)
+    config = AgentConfig(hidden_dim=24, dilations=(1, 2))
+    agent = Agent(config, N_INPUTS)
+    with torch.no_grad():
+        agent.type_head.bias[ActionType.CUT] += 1000.0
+    track = made_up_track(20)
+    start = EditState.start(track.grid, None, EpisodeConfig())
+    policy = NumpyPolicy(agent.arrays(), config)
+    with np.errstate(all="raise", under="ignore"):
+        made = plan(policy, Normalisation.fit([track]), track, start)
+    assert not made.keep_probability.any()
