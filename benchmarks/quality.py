@@ -80,9 +80,7 @@ def table(rows: list[Row]) -> str:
     for difficulty, editor, scores in rows:
         groups[difficulty, editor].append(scores)
         groups["all", editor].append(scores)
-    lines = [
-        f"sessions   editor            n     F1     +-   prec recall"
-    ]
+    lines = ["sessions   editor            n     F1     +-   prec recall"]
     for difficulty in ("clean", "easy", "session", "hard", "all"):
         for editor in ("editor", "loudness gate", "keep all", "random bars"):
             scores = groups.get((difficulty, editor), [])
@@ -104,9 +102,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", default=str(default_checkpoint()))
     parser.add_argument("--sessions", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write every score here")
-    parser.add_argument(
-        "--change-costs", type=float, nargs=3, help="beat, bar, phrase"
-    )
+    parser.add_argument("--change-costs", type=float, nargs=3, help="beat, bar, phrase")
     arguments = parser.parse_args()
     planner = PlannerConfig(*arguments.change_costs) if arguments.change_costs else None
     jobs = [

@@ -192,6 +192,8 @@ def _goes_on(
     half a beat, which is how a decoder slips that loses its way in dense music.
     """
     start, stop, period = int(before[-1]), int(after[0]), _mean_period(before)
+    if stop <= start:
+        return False  # they touch: the second begins another tempo or phase on a shared beat
     n_beats = (stop - start) / period
     gap_s = (stop - start) / FPS
     if abs(_mean_period(after) / period - 1.0) >= _SAME_TEMPO or gap_s > _LONG_JOIN_S:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from rl_editor import beat_network
 from rl_editor.beat_bars import choose_meter, phase_evidence
 from rl_editor.beat_decoding import FPS, decode
+from rl_editor.beat_stretches import _goes_on
 from rl_editor.beats import beat_input, frame_level_db, grid_from_activations, track_beats
 from rl_editor.config import AnalysisConfig
 from rl_editor.errors import UserError
@@ -244,3 +245,10 @@ def test_any_activations_give_a_grid_that_tiles_the_file(
     # Breaks begin on a bar and phrase line.
     begins = np.flatnonzero(np.diff((grid.confidence > 0).astype(int)) != 0) + 1
     assert grid.is_phrase_start[begins].all()
+
+
+def test_stretches_that_share_a_beat_stay_apart():
+    level_db = np.zeros(4000)
+    before, after = np.arange(0, 1001, 100), np.arange(1000, 2001, 105)
+    assert not _goes_on(before, after, level_db)
+    assert _goes_on(before, np.arange(1200, 2001, 100), level_db)
