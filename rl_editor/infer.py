@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rl_editor import audio, checkpoint, report
 from rl_editor.analysis import analyze
+from rl_editor.audio_containers import check_file
 from rl_editor.cache import Cache
 from rl_editor.edit_state import EditState
 from rl_editor.edl import EditDecisionList, EdlGrid, Source, timeline_length, write_edl
@@ -102,6 +103,7 @@ def edit(
         UserError: something about the files or the wishes is wrong; says what to do.
     """
     chosen = dataclasses.replace(options or EditOptions(), **wishes)
+    check_file(input_path)
     source, paths = Path(input_path), _output_paths(input_path, output_path, edl_path, report_path)
     _check_wishes(chosen)
     loaded = checkpoint.load(chosen.checkpoint or default_checkpoint())
@@ -168,6 +170,8 @@ def _output_paths(
         output = _unused(source.with_name(f"{source.stem}_edited{suffix}"))
     else:
         output = Path(output_path)
+        if output.is_dir():
+            raise UserError(f"the output {output} is a folder; name a file in it.")
     return (
         output,
         Path(edl_path) if edl_path else output.with_suffix(".edl.json"),
