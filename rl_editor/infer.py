@@ -111,6 +111,7 @@ def edit(
     audio.check_output(source, paths[0], info, chosen.bit_depth)
     for extra in paths[1:]:
         audio.check_writable(source, extra)
+    _check_distinct(paths)
     with Progress(visible=not chosen.quiet) as progress:
         track = analyze(
             source,
@@ -177,6 +178,16 @@ def _output_paths(
         Path(edl_path) if edl_path else output.with_suffix(".edl.json"),
         Path(report_path) if report_path else output.with_suffix(".report.html"),
     )
+
+
+def _check_distinct(paths: tuple[Path, Path, Path]) -> None:
+    places = [os.path.realpath(path) for path in paths]
+    for path, place in zip(paths, places, strict=True):
+        if places.count(place) > 1:
+            raise UserError(
+                f"three places are needed for the track, its edit list and its report, but {path} "
+                "is named twice; choose another name."
+            )
 
 
 def _unused(path: Path) -> Path:
