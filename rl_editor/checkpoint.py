@@ -134,11 +134,11 @@ def agent_from(checkpoint: Checkpoint) -> Agent:
 
 
 def check_schema(checkpoint: Checkpoint, schema: str) -> None:
-    """Raise `UserError` when a track was analysed in another way than the policy was trained on."""
+    """Raise `UserError` when tracks are analysed in another way than the policy was trained on."""
     if checkpoint.schema != schema:
         raise UserError(
             f"the checkpoint was trained on the analysis '{checkpoint.schema}', but this "
-            f"recording was analysed as '{schema}'; choose the same kind of stems (--stems), or "
+            f"recording is analysed as '{schema}'; choose the same kind of stems (--stems), or "
             "a checkpoint trained on this analysis."
         )
 

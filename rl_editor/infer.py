@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 
 from rl_editor import audio, checkpoint, report
-from rl_editor.analysis import analyze
+from rl_editor.analysis import analyze, schema_name
 from rl_editor.audio_containers import check_file
 from rl_editor.cache import Cache
 from rl_editor.edit_state import EditState
@@ -107,6 +107,7 @@ def edit(
     source, paths = Path(input_path), _output_paths(input_path, output_path, edl_path, report_path)
     _check_wishes(chosen)
     loaded = checkpoint.load(chosen.checkpoint or default_checkpoint())
+    checkpoint.check_schema(loaded, schema_name(chosen.stems))
     info = audio.probe(source)
     audio.check_output(source, paths[0], info, chosen.bit_depth)
     for extra in paths[1:]:
@@ -121,7 +122,6 @@ def edit(
             stems=chosen.stems,
             on_stage=progress.stage,
         )
-        checkpoint.check_schema(loaded, track.schema)
         progress.stage("decide", 0.0)
         made = _decide(loaded, track, chosen)
         edl = _decision_list(source, track, made, progress)
