@@ -171,13 +171,19 @@ def _output_paths(
         output = _unused(source.with_name(f"{source.stem}_edited{suffix}"))
     else:
         output = Path(output_path)
-        if output.is_dir():
+        if os.path.isdir(output):  # False where Path.is_dir raises: a name that is too long
             raise UserError(f"the output {output} is a folder; name a file in it.")
+    edl, report_page = _beside(output)
     return (
         output,
-        Path(edl_path) if edl_path else output.with_suffix(".edl.json"),
-        Path(report_path) if report_path else output.with_suffix(".report.html"),
+        Path(edl_path) if edl_path else edl,
+        Path(report_path) if report_path else report_page,
     )
+
+
+def _beside(output: Path) -> tuple[Path, Path]:
+    """Return where the decision list and the report of an output go by default."""
+    return output.with_suffix(".edl.json"), output.with_suffix(".report.html")
 
 
 def _check_distinct(paths: tuple[Path, Path, Path]) -> None:
@@ -191,9 +197,9 @@ def _check_distinct(paths: tuple[Path, Path, Path]) -> None:
 
 
 def _unused(path: Path) -> Path:
-    """Return `path`, or the first `NAME-2`, `NAME-3`, ... that does not exist yet."""
+    """Return `path`, or the first `NAME-2`, `NAME-3`, ... of which no file exists yet."""
     number, candidate = 2, path
-    while os.path.lexists(candidate):
+    while any(os.path.lexists(made) for made in (candidate, *_beside(candidate))):
         candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
         number += 1
     return candidate
