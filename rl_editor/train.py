@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rl_editor.run_log import RunLog
 
 EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"rl-editor train: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     return 0
 
 
@@ -136,8 +139,9 @@ class Run:
 def train(config: Config, start_from: Checkpoint | None = None) -> Path:
     """Train as the settings say and return the path of `best.pt`.
 
-    An interrupt (Ctrl-C) ends the run with `latest.pt` as far as it came. A run that starts from
-    a checkpoint of an earlier PPO run goes on at its epoch, with the optimiser's moments new.
+    An interrupt (Ctrl-C) leaves `latest.pt` as far as it came and is raised again. A run that
+    starts from a checkpoint of an earlier PPO run goes on at its epoch, with the optimiser's
+    moments new.
 
     Raises:
         UserError: about the folders, the data, the settings or a package that is missing.
@@ -159,9 +163,9 @@ def train(config: Config, start_from: Checkpoint | None = None) -> Path:
             _clone(run, log)
             _improve(run, log)
         except KeyboardInterrupt:
-            say(f"interrupted after epoch {run.epoch}")
-        finally:
-            _save(run, "latest.pt", {"validation_f1": run.best_f1})
+            _save(run, "latest.pt", {})
+            say(f"interrupted after epoch {run.epoch}; saved {run.save_dir / 'latest.pt'}")
+            raise
     best = run.save_dir / "best.pt"
     say(f"best F1 on held-out pieces: {max(run.best_f1, 0.0):.3f}; {best}")
     return best

@@ -141,7 +141,8 @@ def test_an_interrupt_leaves_the_latest_checkpoint(tmp_path, made_data, monkeypa
         return 0.0
 
     monkeypatch.setattr(train, "entropy_coef", interrupt)
-    train.train(small_config(tmp_path, epochs=5))
+    with pytest.raises(KeyboardInterrupt):
+        train.train(small_config(tmp_path, epochs=5))
     assert checkpoint.load(tmp_path / "models" / "latest.pt").metrics["epoch"] == 1
     assert "interrupted after epoch 1" in capsys.readouterr().out
 
