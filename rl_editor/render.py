@@ -19,7 +19,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.audio import AudioInfo, AudioReader, AudioWriter, check_writable
+from rl_editor.audio import AudioInfo, AudioReader, AudioWriter, check_output
 from rl_editor.edl import Clip, EditDecisionList, Source
 from rl_editor.effects import clip_envelope, fade_weights, is_transformed, transform
 from rl_editor.errors import UserError
@@ -115,8 +115,8 @@ def render(
         UserError: the list does not fit the source, or a file cannot be read or written.
     """
     source_path, output_path = Path(source_path), Path(output_path)
-    check_writable(source_path, output_path)
     with AudioReader(source_path) as reader:
+        check_output(source_path, output_path, reader.info, subtype)
         _check_fit(edl, reader.info)
         job = _Job(edl, reader, output_path, subtype, on_progress or (lambda share: None))
         factor = 1.0
