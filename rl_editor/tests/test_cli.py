@@ -349,7 +349,7 @@ def test_an_edit_list_renders_to_the_same_track(edited, tmp_path, capsys):
     [
         (["edited.edl.json", "--output", "take.wav"], "is the recording itself"),
         (["edited.edl.json", "--output", "a.xyz"], "rename the output"),
-        (["edited.edl.json", "--output", "."], "is a folder"),
+        (["edited.edl.json", "--output", "."], "rename the output"),
         (["edited.edl.json", "--output", "a.wav", "--bit-depth", "PCM_12"], "must be one of"),
         (["edited.edl.json", "--output", "a.wav", "--source", "missing.wav"], "there is no file"),
         (["edited.edl.json", "--output", "a.wav", "--source", "other.wav"], "that it was made for"),
