@@ -83,6 +83,10 @@ class PlannerConfig:
     phrase_change_cost: float = 2.0
     max_rounds: int = 12
     """Rounds of the fixed-point iteration."""
+    max_bias: float = 20.0
+    """Most that a share to keep shifts the log-odds, nats."""
+    bias_steps: int = 14
+    """Bisections of that shift."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,8 @@ class TrainConfig:
     seed: int = 0
     bc_epochs: int = 30
     """Passes of behavioural cloning over the demonstrations before PPO."""
+    bc_eval_every: int = 3
+    """Passes of cloning between two looks at the held-out pieces."""
     bc_batch_tracks: int = 4
     """Whole tracks in one update of behavioural cloning."""
     bc_lr: float = 1e-3

@@ -218,7 +218,7 @@ def _decide(loaded: checkpoint.Checkpoint, track: Track, options: EditOptions) -
     )
     if made.state.output_s >= MIN_KEPT_SHARE * track.duration_s:
         return made
-    return keep_everything(start, track.grid, made)
+    return keep_everything(start, made)
 
 
 def _decision_list(source: Path, track: Track, made: Plan, progress: Progress) -> EditDecisionList:

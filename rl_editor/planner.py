@@ -6,7 +6,8 @@ beat's context is that very edit (Jacobi iteration; since a context looks back o
 smoothing the fixed point equals deciding beat after beat). Between the rounds the choice is
 smoothed by the likeliest two-state path (Viterbi), where changing between KEEP and CUT costs
 least on phrase and bar lines. The result is spelled in the largest actions that fit and goes
-through the one interpreter, `EditState`.
+through the one interpreter, `EditState`; where the policy prefers another action (an effect, a
+loop, a move) at a cursor that is reached, that one is taken.
 """
 
 from __future__ import annotations
@@ -17,15 +18,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.actions import ActionType
+from rl_editor.actions import Action, ActionType, Amount, Size
 from rl_editor.config import PlannerConfig
 from rl_editor.edit_state import EditState
 from rl_editor.grid import BeatGrid
-from rl_editor.numpy_policy import EncodedTrack, NumpyPolicy
-from rl_editor.observation import CopyTable, context, prefixes
+from rl_editor.numpy_policy import EncodedTrack, NumpyPolicy, StepLogits
+from rl_editor.observation import CopyTable, EditSoFar, context, edit_so_far, prefixes
 from rl_editor.policy_inputs import Normalisation, policy_inputs
-from rl_editor.spelling import spell
+from rl_editor.spelling import largest_sizes
 from rl_editor.track import Track
+
+OddsGiven = Callable[[NDArray[np.bool_]], NDArray[np.float64]]
+"""Log-odds [N] of KEEP against CUT at every beat, given the edit [N]."""
 
 
 @dataclass(frozen=True)
@@ -69,31 +73,77 @@ def plan(
     config = config or PlannerConfig()
     inputs = policy_inputs(track, normalisation)
     encoded = policy.encode(inputs, track.match_later, track.match_earlier)
-    odds_given = _odds_function(policy, encoded, track, target_keep_ratio)
-    keep, log_odds = decide(odds_given, track.grid, config)
+    asked = _Asked(policy, encoded, CopyTable.from_track(track), target_keep_ratio)
+    if target_keep_ratio is None:
+        keep, log_odds = decide(asked.log_odds, track.grid, config)
+    else:
+        keep, log_odds = decide_share(asked.log_odds, track.grid, config, target_keep_ratio)
     keep_probability = np.exp(-np.logaddexp(0.0, -log_odds))
-    return Plan(*_carry_out(start, track.grid, keep), keep_probability, encoded.materials)
+    state, action_spans = carry_out(start, keep, asked.other_action, asked.prefers_other(keep))
+    return Plan(state, action_spans, keep_probability, encoded.materials)
 
 
-def keep_everything(start: EditState, grid: BeatGrid, rejected: Plan) -> Plan:
+def keep_everything(start: EditState, rejected: Plan) -> Plan:
     """Return a plan that changes nothing, for a recording in which the policy found no music."""
-    state, action_spans = _carry_out(start, grid, np.ones(grid.n_beats, dtype=bool))
+    everything = np.ones(len(rejected.keep_probability), dtype=bool)
+    state, action_spans = carry_out(start, everything, lambda state: None, ~everything)
     return replace(rejected, state=state, action_spans=action_spans, music_found=False)
 
 
-def _carry_out(
-    start: EditState, grid: BeatGrid, keep: NDArray[np.bool_]
+def carry_out(
+    start: EditState,
+    keep: NDArray[np.bool_],
+    other_action: Callable[[EditState], Action | None],
+    stops: NDArray[np.bool_],
 ) -> tuple[EditState, tuple[tuple[int, int], ...]]:
-    """Return the edit that keeps exactly the beats of `keep`, and the span of each action."""
+    """Return the edit that keeps the beats of `keep` [N], and the span of each of its actions.
+
+    At each cursor `other_action` may name an action that is neither KEEP nor CUT (an effect, a
+    loop, a move); it is taken instead of what `keep` says. No KEEP or CUT reaches across a beat
+    of `stops` [N], so that it is asked there.
+    """
     state, action_spans = start, []
-    for action in spell(grid, keep):
-        before, state = state.cursor, state.step(action)
-        action_spans.append((before, state.cursor))
+    ends = np.concatenate([np.flatnonzero(np.diff(keep)) + 1, np.flatnonzero(stops), [len(keep)]])
+    run_ends = np.unique(ends)
+    while not state.done:
+        cursor = state.cursor
+        action = other_action(state)
+        if action is None:
+            run_end = int(run_ends[np.searchsorted(run_ends, cursor, side="right")])
+            size = largest_sizes(state.context.lines, cursor, run_end)[0]
+            action = Action(ActionType.KEEP if keep[cursor] else ActionType.CUT, size)
+        state = state.step(action)
+        action_spans.append((min(cursor, state.cursor), max(cursor + 1, state.cursor)))
     return state, tuple(action_spans)
 
 
+def decide_share(
+    odds_given: OddsGiven, grid: BeatGrid, config: PlannerConfig, share: float
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Return what `decide` does for the edit that comes closest to keeping `share` of the time.
+
+    The same number of nats is added to the log-odds of every beat, so that what goes or comes
+    first is what the policy is least sure of; the number is found by bisection.
+    """
+    low, high = -config.max_bias, config.max_bias
+    best: tuple[float, NDArray[np.bool_], NDArray[np.float64]] | None = None
+    for _ in range(config.bias_steps):
+        bias = (low + high) / 2
+
+        def biased(edit: NDArray[np.bool_], bias: float = bias) -> NDArray[np.float64]:
+            return odds_given(edit) + bias
+
+        keep, log_odds = decide(biased, grid, config)
+        kept = float((grid.durations_s * keep).sum() / grid.duration_s)
+        if best is None or abs(kept - share) < best[0]:
+            best = abs(kept - share), keep, log_odds - bias
+        low, high = (bias, high) if kept < share else (low, bias)
+    assert best is not None, "bias_steps is positive"
+    return best[1], best[2]
+
+
 def decide(
-    odds_given: Callable[[NDArray[np.bool_]], NDArray[np.float64]],
+    odds_given: OddsGiven,
     grid: BeatGrid,
     config: PlannerConfig,
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
@@ -150,15 +200,36 @@ def likeliest_path(log_odds: NDArray[np.float64], cost: NDArray[np.float64]) -> 
     return path
 
 
-def _odds_function(
-    policy: NumpyPolicy, encoded: EncodedTrack, track: Track, target_keep_ratio: float | None
-) -> Callable[[NDArray[np.bool_]], NDArray[np.float64]]:
-    table = CopyTable.from_track(track)
-    cursors = np.arange(track.n_beats)
+@dataclass(frozen=True)
+class _Asked:
+    """One policy's answers about one encoded track."""
 
-    def odds_given(played: NDArray[np.bool_]) -> NDArray[np.float64]:
-        edit = prefixes(played, table.durations_s)
-        types = policy.step(encoded, cursors, context(table, edit, target_keep_ratio)).types
+    policy: NumpyPolicy
+    encoded: EncodedTrack
+    table: CopyTable
+    target_keep_ratio: float | None
+
+    def log_odds(self, played: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return [N] log-odds of KEEP against CUT at every beat of the edit `played` [N]."""
+        edit = prefixes(played, self.table.durations_s)
+        types = self._logits(edit).types
         return (types[:, ActionType.KEEP] - types[:, ActionType.CUT]).astype(np.float64)
 
-    return odds_given
+    def prefers_other(self, played: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return [N] where the likeliest type, given the edit `played` [N], is another one."""
+        best = self._logits(prefixes(played, self.table.durations_s)).types.argmax(axis=1)
+        return ~np.isin(best, (ActionType.KEEP, ActionType.CUT))
+
+    def other_action(self, state: EditState) -> Action | None:
+        """Return the policy's action at a cursor if it is neither KEEP nor CUT."""
+        logits, masks = self._logits(edit_so_far(state)), state.masks()
+        kind = int(np.where(masks.type, logits.types[0], -np.inf).argmax())
+        if kind in (ActionType.KEEP, ActionType.CUT):
+            return None
+        size = int(np.where(masks.size[kind], logits.sizes[0, kind], -np.inf).argmax())
+        amount = int(np.where(masks.amount[kind], logits.amounts[0, kind], -np.inf).argmax())
+        return Action(ActionType(kind), Size(size), Amount(amount))
+
+    def _logits(self, edit: EditSoFar) -> StepLogits:
+        values = context(self.table, edit, self.target_keep_ratio)
+        return self.policy.step(self.encoded, edit.cursor, values)

@@ -2,7 +2,7 @@
 
 Behavioural cloning of the known edits first, then PPO with the cloning loss mixed in and fading.
 In: a folder of pairs and references (`training_data`). Out, in the save folder: `best.pt` (highest
-F1 of the greedy edit on held-out pieces), `latest.pt`, `log.jsonl` and TensorBoard's files.
+F1 of the planned edit on held-out pieces), `latest.pt`, `log.jsonl` and TensorBoard's files.
 
 This module's own imports are free of torch: worker processes import it.
 """
@@ -20,8 +20,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from rl_editor.config import Config, TrainConfig
+from rl_editor.edit_state import EditState
 from rl_editor.errors import UserError
 from rl_editor.evaluate import score_edit
+from rl_editor.features import FEATURE_NAMES
+from rl_editor.numpy_policy import NumpyPolicy
+from rl_editor.planner import plan
 from rl_editor.policy_inputs import N_INPUTS, Normalisation
 from rl_editor.training_data import TrainingData, check_data_dir, load_training_data
 from rl_editor.vector_environment import EditingProblem, VectorEnvironment
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
     from rl_editor.agent import Agent
     from rl_editor.behavioral_cloning import CloningExample
     from rl_editor.checkpoint import Checkpoint
-    from rl_editor.rollout import Environment, TaskInputs
+    from rl_editor.rollout import Environment
     from rl_editor.run_log import RunLog
 
 EXIT_USER_ERROR = 2
@@ -203,11 +207,21 @@ def _clone(run: Run, log: RunLog) -> None:
             _examples(run),
             config=run.config,
             rng=run.rng,
-            on_epoch=lambda epoch, loss: log.write(epoch, "cloning", {"loss": loss}),
+            on_epoch=lambda epoch, loss: _after_cloning_epoch(run, log, epoch + 1, loss),
         )
-    numbers = _look(run)
-    log.write(run.config.train.bc_epochs, "cloning", numbers)
-    say(f"after cloning: F1 {numbers['validation/f1']:.3f} on held-out pieces")
+    else:
+        say(f"at the start: F1 {_look(run)['validation/f1']:.3f} on held-out pieces")
+
+
+def _after_cloning_epoch(run: Run, log: RunLog, epoch: int, loss: float) -> None:
+    """Log the epoch; look at the held-out pieces every `bc_eval_every` epochs."""
+    config, numbers = run.config.train, {"loss": loss}
+    line = f"cloning epoch {epoch}/{config.bc_epochs}: loss {loss:.3f}"
+    if epoch % config.bc_eval_every == 0 or epoch == config.bc_epochs:
+        numbers |= _look(run)
+        line += f", held-out F1 {numbers['validation/f1']:.3f} (best {run.best_f1:.3f})"
+    log.write(epoch, "cloning", numbers)
+    say(line)
 
 
 def _improve(run: Run, log: RunLog) -> None:
@@ -308,18 +322,16 @@ def _cloning_loss(run: Run, examples: Sequence[CloningExample]) -> Any:
 
 
 def _look(run: Run) -> dict[str, float]:
-    """Return the scores of the greedy edits of held-out pieces; save the checkpoints."""
-    from rl_editor.rollout import TaskInputs, greedy_edits
-
-    tasks = run.data.validation
-    device = next(run.agent.parameters()).device
-    inputs: TaskInputs = TaskInputs(tasks, run.normalisation, device)
-    problem = EditingProblem(tasks, run.config.episode, run.config.reward)
-    scores = [
-        score_edit(state.clips(), task.demonstration.truth)
-        for state, task in zip(greedy_edits(run.agent, problem, inputs), tasks, strict=True)
-        if task.demonstration is not None
-    ]
+    """Return the scores of the planned edits of held-out pieces; save the checkpoints."""
+    policy = NumpyPolicy(run.agent.arrays(), run.config.agent)
+    scores = []
+    for task in run.data.validation:
+        if task.demonstration is None:
+            continue
+        level_db = task.track.features[:, FEATURE_NAMES.index("rms_db")]
+        start = EditState.start(task.track.grid, level_db, run.config.episode)
+        made = plan(policy, run.normalisation, task.track, start, config=run.config.planner)
+        scores.append(score_edit(made.state.clips(), task.demonstration.truth))
     numbers = {
         f"validation/{name}": float(np.mean([getattr(score, name) for score in scores]))
         for name in ("f1", "precision", "recall", "keep_ratio", "order_tau")
@@ -353,7 +365,15 @@ def _line(run: Run, numbers: dict[str, float]) -> str:
 
 
 def _check_settings(config: TrainConfig) -> None:
-    for name in ("steps", "n_envs", "ppo_epochs", "minibatches", "eval_every", "bc_batch_tracks"):
+    for name in (
+        "steps",
+        "n_envs",
+        "ppo_epochs",
+        "minibatches",
+        "eval_every",
+        "bc_eval_every",
+        "bc_batch_tracks",
+    ):
         if getattr(config, name) < 1:
             raise UserError(f"--{name} must be at least 1, but is {getattr(config, name)}.")
     for name in ("epochs", "bc_epochs", "sessions_per_reference"):

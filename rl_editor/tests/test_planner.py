@@ -4,14 +4,22 @@ import numpy as np
 import pytest
 import torch
 
-from rl_editor.actions import ActionType
+from rl_editor.actions import Action, ActionType, Amount, Size
 from rl_editor.agent import Agent
 from rl_editor.config import AgentConfig, EpisodeConfig, PlannerConfig
 from rl_editor.edit_state import EditState
 from rl_editor.grid import steady_grid
 from rl_editor.numpy_policy import NumpyPolicy
 from rl_editor.observation import CopyTable, context, prefixes
-from rl_editor.planner import change_cost, decide, likeliest_path, plan
+from rl_editor.planner import (
+    carry_out,
+    change_cost,
+    decide,
+    decide_share,
+    keep_everything,
+    likeliest_path,
+    plan,
+)
 from rl_editor.policy_inputs import N_INPUTS, Normalisation, policy_inputs
 from rl_editor.tests.made_up import made_up_track
 
@@ -46,7 +54,9 @@ def test_changes_cost_least_on_phrase_lines():
 def test_a_plan_is_a_fixed_point_of_the_policy():
     torch.manual_seed(0)
     config = AgentConfig(hidden_dim=24, dilations=(1, 2))
-    policy = NumpyPolicy(Agent(config, N_INPUTS).arrays(), config)
+    weights = Agent(config, N_INPUTS).arrays()
+    weights["type_head.bias"][2:] = -50.0  # only KEEP and CUT
+    policy = NumpyPolicy(weights, config)
     track = made_up_track(80)
     normalisation = Normalisation.fit([track])
     start = EditState.start(track.grid, None, EpisodeConfig())
@@ -90,3 +100,52 @@ def test_a_policy_may_be_sure_beyond_the_range_of_exp():
     with np.errstate(all="raise", under="ignore"):
         made = plan(policy, Normalisation.fit([track]), track, start)
     assert not made.keep_probability.any()
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_a_share_to_keep_is_met_by_what_the_policy_is_least_sure_of(share):
+    grid = steady_grid(100.0, 120.0)
+    log_odds = np.repeat(np.random.default_rng(0).normal(0, 3, 50), 4)
+    keep, answered = decide_share(lambda _: log_odds, grid, FREE, share)
+    assert keep.mean() == pytest.approx(share, abs=0.03)
+    assert log_odds[keep].min() >= log_odds[~keep].max()
+    np.testing.assert_allclose(answered, log_odds)
+
+
+def test_another_action_of_the_policy_is_taken():
+    """An action that is asked for inside a long KEEP is not passed over."""
+    track = made_up_track(64)
+    start = EditState.start(track.grid, None, EpisodeConfig())
+    loop = Action(ActionType.LOOP, Size.BAR, Amount.NEUTRAL)
+    keep = np.arange(64) >= 16
+    stops = np.arange(64) == 32
+    state, spans = carry_out(start, keep, lambda s: loop if s.cursor == 32 else None, stops)
+    assert state.done
+    assert (state.played[:16] == 0).all()
+    assert (state.played[32:36] == 2).all()
+    assert (state.played[36:] == 1).all()
+    assert (32, 36) in spans
+
+
+def test_keeping_everything_plays_straight_through():
+    torch.manual_seed(0)
+    config = AgentConfig(hidden_dim=24, dilations=(1,))
+    policy = NumpyPolicy(Agent(config, N_INPUTS).arrays(), config)
+    track = made_up_track(50)
+    start = EditState.start(track.grid, None, EpisodeConfig())
+    rejected = plan(policy, Normalisation.fit([track]), track, start)
+    made = keep_everything(start, rejected)
+    assert not made.music_found
+    assert len(made.state.clips()) == 1
+    assert made.state.output_s == pytest.approx(track.duration_s)
+
+
+def test_a_policy_that_likes_an_effect_gets_it():
+    torch.manual_seed(0)
+    config = AgentConfig(hidden_dim=24, dilations=(1,))
+    weights = Agent(config, N_INPUTS).arrays()
+    weights["type_head.bias"][ActionType.REVERB] = 50.0
+    track = made_up_track(50)
+    start = EditState.start(track.grid, None, EpisodeConfig())
+    made = plan(NumpyPolicy(weights, config), Normalisation.fit([track]), track, start)
+    assert {action.type for action in made.state.actions} == {ActionType.REVERB}

@@ -81,7 +81,7 @@ def test_a_run_leaves_checkpoints_and_a_log(tmp_path, made_data):
     assert latest.metrics["epoch"] == 2
     assert 0.0 <= loaded.metrics["validation_f1"] <= 1.0
     lines = log_lines(config)
-    assert [line["stage"] for line in lines] == ["cloning"] * 3 + ["ppo"] * 2
+    assert [line["stage"] for line in lines] == ["cloning"] * 2 + ["ppo"] * 2
     expected = {"approx_kl", "clip_fraction", "entropy", "explained_variance", "cloning_loss"}
     expected |= {"actions/KEEP", "seconds/rollout", "seconds/update", "validation/f1", "episodes"}
     assert expected <= set(lines[-1])
