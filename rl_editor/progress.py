@@ -49,6 +49,8 @@ class Progress:
         names = list(STAGES)
         before = sum(STAGES[earlier][1] for earlier in names[: names.index(name)])
         done = before + STAGES[name][1] * fraction
-        self._bar.set_description_str(STAGES[name][0], refresh=False)
         self._bar.update(max(done - self._done, 0.0))
         self._done = max(done, self._done)
+        # The bar itself waits for time and progress enough, and a stage may take long to make any.
+        is_next = not self._bar.disable and self._bar.desc != STAGES[name][0]
+        self._bar.set_description_str(STAGES[name][0], refresh=is_next)
