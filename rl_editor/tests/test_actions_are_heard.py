@@ -14,7 +14,6 @@ from rl_editor.actions import (
     AMOUNT_EXISTS,
     EQ_DB,
     GAIN_DB,
-    LOOP_PLAYS,
     PITCH_SEMITONES,
     SPEED_DOWN_RATES,
     SPEED_UP_RATES,
@@ -151,7 +150,7 @@ BEFORE, AFTER, REST = [0, 1, 2, 3, 8, 9, 10, 11], [16, 17, 18, 19], [21, 22, 23]
 ORDERS = {
     T.KEEP: lambda amount: BEFORE + ACTED_ON + AFTER + REST,
     T.CUT: lambda amount: BEFORE + AFTER + REST,
-    T.LOOP: lambda amount: BEFORE + LOOP_PLAYS[amount] * ACTED_ON + AFTER + REST,
+    T.LOOP: lambda amount: BEFORE + (2, 3, 4)[amount - 2] * ACTED_ON + AFTER + REST,
     T.REORDER: lambda amount: {
         Amount.NEG_LARGE: ACTED_ON + BEFORE + AFTER + REST,
         Amount.NEG_SMALL: BEFORE[:4] + ACTED_ON + BEFORE[4:] + AFTER + REST,

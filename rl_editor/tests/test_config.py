@@ -1,0 +1,49 @@
+import dataclasses
+import json
+
+import pytest
+
+from rl_editor.config import AgentConfig, Config, TrainConfig, from_dict, to_dict
+from rl_editor.errors import UserError
+
+CHANGED = Config(
+    agent=AgentConfig(hidden_dim=24, n_heads=3, kernel_size=5, dilations=(1, 3)),
+    train=TrainConfig(checkpoint="best.pt", subprocess=True, lr=1e-4),
+)
+
+
+@pytest.mark.parametrize("config", [Config(), CHANGED])
+def test_settings_survive_json(config):
+    assert from_dict(Config, json.loads(json.dumps(to_dict(config)))) == config
+
+
+def test_what_is_not_given_keeps_its_default():
+    assert from_dict(Config, {}) == Config()
+    assert from_dict(Config, {"agent": {"dropout": 0.0}}).agent == AgentConfig(dropout=0.0)
+
+
+@pytest.mark.parametrize("values", [{"louder": 1}, {"agent": {"louder": 1}}])
+def test_unknown_keys_are_refused(values):
+    with pytest.raises(UserError, match=r"not louder; .* another version"):
+        from_dict(Config, values)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"hidden_dim": 90}, "hidden_dim must be divisible by n_heads, but 90"),
+        ({"n_heads": 0}, "hidden_dim must be divisible by n_heads"),
+        ({"kernel_size": 30}, "try 31"),
+        ({"kernel_size": -1}, "odd number of beats"),
+        ({"dilations": []}, "dilations must hold"),
+        ({"dilations": [1, 0]}, "dilations must hold"),
+    ],
+)
+def test_a_network_that_cannot_be_is_refused(values, expected):
+    with pytest.raises(UserError, match=expected):
+        from_dict(AgentConfig, values)
+
+
+def test_settings_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().train.lr = 1.0  # type: ignore[misc]
