@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rl_editor.atomic import atomic_path
 from rl_editor.edl import Decision, EditDecisionList, Join
+from rl_editor.errors import UserError
 from rl_editor.features import FEATURE_NAMES
 from rl_editor.reasons import REMOVING_NAMES
 from rl_editor.track import Track
@@ -52,10 +53,19 @@ def write_report(
         track: the analysis of the recording.
         removed_s: seconds removed by kind of material.
         path: of the page.
+
+    Raises:
+        UserError: the page cannot be written.
     """
     page = render_page(edl, track, removed_s)
-    with atomic_path(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"{path} should become the report, but cannot be written ({error.strerror}); choose "
+            "another place."
+        ) from error
 
 
 def render_page(edl: EditDecisionList, track: Track, removed_s: dict[str, float]) -> str:

@@ -1,0 +1,183 @@
+"""The page of an edit, and the words in which it gives its reasons."""
+
+import dataclasses
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from rl_editor.actions import Action, ActionType, Amount, Size
+from rl_editor.config import EpisodeConfig
+from rl_editor.edit_state import EditState
+from rl_editor.edl import Clip, Decision, EditDecisionList, EdlGrid, Join, Source
+from rl_editor.errors import UserError
+from rl_editor.grid import steady_grid
+from rl_editor.materials import N_MATERIALS, Material
+from rl_editor.planner import Plan
+from rl_editor.reasons import WORDS, decisions, reason, removed_seconds, span_material
+from rl_editor.report import played_share, render_page, write_report
+from rl_editor.tests.made_up import made_up_track
+
+TRACK = made_up_track(64)
+KEEP, CUT = ActionType.KEEP, ActionType.CUT
+VOID = {"meta", "rect", "br"}
+
+
+def made_edl(name="take.wav", joins=1):
+    """Return an edit that keeps seconds 0 to 8 and 16 to 32 of 32."""
+    clips = (Clip(0.0, 8.0), Clip(16.0, 32.0, timeline_start_s=8.0))
+    spans = ((0, KEEP, "kept: part of the track"), (16, CUT, "cut: talk"), (32, KEEP, "kept"))
+    return EditDecisionList(
+        source=Source(name, "", 8000, 1, 32.0),
+        duration_s=24.0,
+        clips=clips,
+        decisions=tuple(
+            Decision(beat, beat / 2, kind.name, "PHRASE", "NEUTRAL", 0.9, "TALK", words)
+            for beat, kind, words in spans
+        ),
+        grid=EdlGrid.of(TRACK.grid),
+        joins=joins * (Join(8.0, 0.02, "linear", 0.1, 51.0, -1.25, 62.0, 3.4, 73.0, 0.2, 84.0),),
+    )
+
+
+class Page(HTMLParser):
+    """Texts by the tag around them; checks that tags are closed in order."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.texts, self.tags = [], [], []
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if data.strip():
+            self.texts.append(data.strip())
+
+
+def test_the_page_says_what_happened():
+    page = Page(render_page(made_edl(), TRACK, {"talk": 8.0}))
+    texts = " | ".join(page.texts)
+    assert "Edit of take.wav" in texts
+    assert "length before | 0:32.0 | length after | 0:24.0" in texts
+    assert "left out: talk | 0:08.0" in texts
+    assert "0:08.0 | 0:16.0 | cut: talk | 90%" in texts
+    assert "0:08.0 | 20 | 51 | -1.2 (62) | +3 (73) | 84" in texts
+
+
+def test_the_picture_shows_which_beats_are_kept():
+    page = Page(render_page(made_edl(), TRACK, {}))
+    kinds = [attributes["class"] for tag, attributes in page.tags if tag == "rect"]
+    assert kinds == ["kept"] * 16 + ["gone"] * 16 + ["kept"] * 32
+    labels = [attributes["aria-label"] for tag, attributes in page.tags if tag == "svg"]
+    assert labels == ["Level of the recording over time; 48 of 64 beats are in the edit"]
+
+
+def test_the_page_needs_nothing_but_itself():
+    html = render_page(made_edl(), TRACK, {})
+    assert not re.search(r"https?:|src=|href=|@import|url\(|<script", html)
+
+
+def test_names_cannot_break_the_page():
+    name = '<script>alert(1)</script> & "a".wav'
+    edl = made_edl(name)
+    edl = dataclasses.replace(
+        edl, decisions=(dataclasses.replace(edl.decisions[0], reason="<b>kept</b>"),)
+    )
+    page = Page(render_page(edl, TRACK, {"<i>": 1.0}))
+    assert {tag for tag, _ in page.tags}.isdisjoint({"script", "b"})
+    assert "<b>kept</b>" in page.texts
+
+
+def test_without_joins_the_page_says_so():
+    page = Page(render_page(made_edl(joins=0), TRACK, {}))
+    assert "There are no joins: the recording plays straight through." in page.texts
+
+
+def test_the_page_is_written_whole(tmp_path):
+    edl = made_edl()
+    write_report(edl, TRACK, {}, tmp_path / "a.report.html")
+    assert (tmp_path / "a.report.html").read_text(encoding="utf-8") == render_page(edl, TRACK, {})
+    with pytest.raises(UserError, match="the report, but cannot be written"):
+        write_report(edl, TRACK, {}, tmp_path / "missing" / "a.report.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.report.html"]
+
+
+def test_played_share_counts_every_second_once():
+    edl = made_edl()
+    edl = dataclasses.replace(edl, clips=(*edl.clips, Clip(7.0, 9.0, timeline_start_s=24.0)))
+    share = played_share(edl, np.array([0.0, 6.0, 8.0, 10.0, 20.0, 32.0]))
+    np.testing.assert_allclose(share, [1.0, 1.0, 0.5, 0.4, 1.0])
+
+
+def made_plan(*actions, material=Material.TALK):
+    """Return a plan of these actions in which every beat is mostly `material`."""
+    state, spans = EditState.start(TRACK.grid, None, EpisodeConfig()), []
+    for action in actions:
+        before, state = state.cursor, state.step(Action(*action))
+        spans.append((before, state.cursor))
+    materials = np.full((64, N_MATERIALS), 0.3 / (N_MATERIALS - 1), dtype=np.float32)
+    materials[:, material] = 0.7
+    return Plan(state, tuple(spans), np.linspace(0.0, 1.0, 64), materials)
+
+
+def test_a_decision_for_each_action():
+    plan = made_plan((CUT, Size.PHRASE), (KEEP, Size.TWO_PHRASES), (KEEP, Size.PHRASE))
+    made = decisions(plan, TRACK)
+    assert [(d.beat, d.time_s, d.type, d.size) for d in made] == [
+        (0, 0.0, "CUT", "PHRASE"),
+        (16, 8.0, "KEEP", "TWO_PHRASES"),
+        (48, 24.0, "KEEP", "PHRASE"),
+    ]
+    keep = plan.keep_probability
+    expected = [1 - keep[:16].mean(), keep[16:48].mean(), keep[48:].mean()]
+    assert [d.probability for d in made] == pytest.approx(expected)
+    assert [d.reason for d in made] == ["cut: talk", *["kept: part of the track"] * 2]
+    assert removed_seconds(made, plan, TRACK.grid) == {"talk": 8.0}
+
+
+def test_removed_seconds_are_those_between_the_cuts():
+    plan = made_plan((CUT, Size.BAR), (ActionType.SKIP, Size.BAR), (KEEP, Size.BAR))
+    made = decisions(plan, TRACK)
+    assert sum(removed_seconds(made, plan, TRACK.grid).values()) == pytest.approx(6.0)
+
+
+def test_music_is_only_removed_where_it_is_surely_music():
+    assert span_material(made_plan(material=Material.MUSIC), 0, 8, removed=False) == Material.MUSIC
+    plan = made_plan(material=Material.MUSIC)
+    assert span_material(plan, 0, 8, removed=True) != Material.MUSIC
+    plan.materials[:] = 0.0
+    plan.materials[:, Material.MUSIC] = 1.0
+    assert span_material(plan, 0, 8, removed=True) == Material.MUSIC
+
+
+@pytest.mark.parametrize("kind", ActionType)
+@pytest.mark.parametrize("material", Material)
+def test_every_action_has_its_reason(kind, material):
+    words = reason(Action(kind, Size.BAR, Amount.NEUTRAL), material, TRACK, (0, 4))
+    assert words.startswith("cut: ") == (kind in (CUT, ActionType.SKIP))
+    assert words.isprintable()
+    if words.startswith("cut: "):
+        assert WORDS[material] in words
+
+
+def test_a_take_that_is_played_again_says_where():
+    track = dataclasses.replace(TRACK, match_later=np.full(64, 40), match_earlier=np.full(64, -1))
+    action = Action(CUT, Size.BAR)
+    words = reason(action, Material.FLAWED_TAKE, track, (0, 4))
+    assert words == "cut: flawed take; it is played again around 0:20.0"
+    assert reason(action, Material.REDUNDANT_REPEAT, track, (0, 4)) == "cut: needless repeat"
+    track = dataclasses.replace(TRACK, match_earlier=np.full(64, 2), grid=steady_grid(32.0))
+    words = reason(action, Material.REDUNDANT_REPEAT, track, (8, 12))
+    assert words == "cut: needless repeat of what is heard around 0:01.0"
