@@ -79,8 +79,7 @@ def _snapped(segments: list[Segment], duration_s: float) -> tuple[Segment, ...]:
     """Return the segments with ends that meet exactly, free of rounding."""
     edges = [s.start_s for s in segments] + [duration_s]
     return tuple(
-        dataclasses.replace(s, start_s=edges[i], end_s=edges[i + 1])
-        for i, s in enumerate(segments)
+        dataclasses.replace(s, start_s=edges[i], end_s=edges[i + 1]) for i, s in enumerate(segments)
     )
 
 

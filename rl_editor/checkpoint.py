@@ -55,7 +55,7 @@ def save(path: str | Path, checkpoint: Checkpoint) -> None:
     Raises:
         UserError: the folder cannot be written.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save as to_bytes
 
     path = Path(path)
     tensors = {f"policy.{name}": array for name, array in checkpoint.weights.items()}
@@ -72,7 +72,7 @@ def save(path: str | Path, checkpoint: Checkpoint) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
         with atomic_path(path) as temporary:
-            save_file(contiguous, temporary, metadata)
+            temporary.write_bytes(to_bytes(contiguous, metadata))
     except OSError as error:
         raise UserError(
             f"the checkpoint should be written to {path}, but that failed: {error.strerror}; "

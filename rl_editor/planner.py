@@ -79,8 +79,19 @@ def plan(
     else:
         keep, log_odds = decide_share(asked.log_odds, track.grid, config, target_keep_ratio)
     keep_probability = np.exp(-np.logaddexp(0.0, -log_odds))
-    state, action_spans = carry_out(start, keep, asked.other_action, asked.prefers_other(keep))
+    stops = asked.prefers_other(keep) | (~keep & material_changes(encoded.materials))
+    state, action_spans = carry_out(start, keep, asked.other_action, stops)
     return Plan(state, action_spans, keep_probability, encoded.materials)
+
+
+def material_changes(materials: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return [N] where the likeliest material changes, of probabilities [N, 10] over 3 beats.
+
+    A cut that goes on there is a new action, since its reason is another one.
+    """
+    padded = np.pad(materials, ((1, 1), (0, 0)), mode="edge")
+    likeliest = (padded[:-2] + padded[1:-1] + padded[2:]).argmax(axis=1)
+    return np.concatenate([[False], likeliest[1:] != likeliest[:-1]])
 
 
 def keep_everything(start: EditState, rejected: Plan) -> Plan:

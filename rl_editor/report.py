@@ -151,8 +151,9 @@ def _ruler(total_s: float) -> str:
     marks = []
     for time_s in np.arange(0, total_s, step_s):
         x = time_s / total_s * PICTURE_WIDTH
+        anchor = "end" if x > PICTURE_WIDTH - 30 else "start"
         marks.append(
-            f'<text class="ruler" font-size="12" x="{x:.1f}" '
+            f'<text class="ruler" font-size="12" text-anchor="{anchor}" x="{x:.1f}" '
             f'y="{PICTURE_HEIGHT + STRIP_HEIGHT}">{int(time_s // 60)}:{int(time_s % 60):02d}</text>'
         )
     return "".join(marks)

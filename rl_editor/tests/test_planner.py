@@ -18,6 +18,7 @@ from rl_editor.planner import (
     decide_share,
     keep_everything,
     likeliest_path,
+    material_changes,
     plan,
 )
 from rl_editor.policy_inputs import N_INPUTS, Normalisation, policy_inputs
@@ -149,3 +150,11 @@ def test_a_policy_that_likes_an_effect_gets_it():
     start = EditState.start(track.grid, None, EpisodeConfig())
     made = plan(NumpyPolicy(weights, config), Normalisation.fit([track]), track, start)
     assert {action.type for action in made.state.actions} == {ActionType.REVERB}
+
+
+def test_materials_change_where_most_of_three_beats_do():
+    materials = np.zeros((12, 10), np.float32)
+    materials[:6, 1] = 1.0
+    materials[6:, 3] = 1.0
+    materials[9] = np.eye(10)[2]  # one odd beat is no change
+    assert np.flatnonzero(material_changes(materials)).tolist() == [6]
