@@ -33,11 +33,12 @@ def write_groove(path, subtype="PCM_16", **settings):
     return path
 
 
-def write_checkpoint(path, keep_bias=None, schema=None):
+def write_checkpoint(path, keep_bias=None, schema=None, favourite=None):
     """Write a tiny random policy and return its path.
 
     `keep_bias` is what the log-odds of KEEP against CUT get on top: `SURE` keeps everything,
-    `-SURE` cuts everything; with None the policy keeps about half of `groove`.
+    `-SURE` cuts everything; with None the policy keeps about half of `groove`. Other types are
+    never taken, but for a `favourite`, which is taken wherever it is allowed.
     """
     torch.manual_seed(4)
     config = Config(agent=AgentConfig(hidden_dim=24, kernel_size=5, dilations=(1, 2)), planner=FREE)
@@ -49,6 +50,9 @@ def write_checkpoint(path, keep_bias=None, schema=None):
             agent.type_head.weight *= 20.0
             keep_bias = -median_log_odds(agent, normalisation, track)
         agent.type_head.bias[ActionType.KEEP] += keep_bias
+        agent.type_head.bias[[ActionType.KEEP, ActionType.CUT]] += 5 * SURE
+        if favourite is not None:
+            agent.type_head.bias[favourite] += 10 * SURE
     schema = schema or schema_name("offline")
     made = checkpoint.Checkpoint(config, schema, normalisation, {}, agent.arrays())
     checkpoint.save(path, made)

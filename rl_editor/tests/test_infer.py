@@ -11,6 +11,7 @@ import soundfile
 
 import rl_editor
 from rl_editor import analysis, infer, render
+from rl_editor.actions import ActionType
 from rl_editor.audio import probe
 from rl_editor.edl import read_edl
 from rl_editor.errors import UserError
@@ -254,6 +255,20 @@ def test_an_interrupted_edit_leaves_nothing(error, recording, tmp_path, checkpoi
     with pytest.raises((KeyboardInterrupt, UserError)):
         edit(recording, tmp_path / "a.wav", checkpoint=checkpoints["mix"])
     assert names(tmp_path) == ["take.wav"]
+
+
+@pytest.mark.parametrize("favourite", ActionType, ids=lambda kind: kind.name)
+def test_every_type_of_action_reaches_the_file(favourite, recording, tmp_path):
+    path = write_checkpoint(tmp_path / "a.pt", SURE, favourite=favourite)
+    result = edit(recording, tmp_path / "a.wav", checkpoint=str(path))
+    kinds = {decision.type for decision in result.edl.decisions}
+    if favourite in (ActionType.CUT, ActionType.SKIP):  # would leave nothing
+        assert (kinds, result.music_found) == ({"KEEP"}, False)
+    else:
+        assert favourite.name in kinds
+    assert read_edl(result.edl_path) == result.edl
+    assert probe(result.output_path).n_samples == round(result.edl.duration_s * SR)
+    assert all(d.reason for d in result.edl.decisions)
 
 
 def test_unknown_wishes_are_refused(recording):
