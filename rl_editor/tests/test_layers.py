@@ -23,10 +23,10 @@ STAGES = {
         session_plan session_settings session_sounds session_speech sessions truth
         waveform_match""",
     "environment": "environment observation rewards subprocess_vec_env vector_environment",
-    "agent": "agent attention auxiliary_tasks encoder numpy_policy policy_inputs",
+    "agent": "agent attention auxiliary_tasks encoder numpy_policy planner policy_inputs",
     "training": """
         behavioral_cloning checkpoint evaluate ppo rollout run_log train training_data""",
-    "use": "__init__ cli infer planner progress reasons report",
+    "use": "__init__ cli infer progress reasons report",
 }
 """Modules of each stage, the earliest stage first."""
 
