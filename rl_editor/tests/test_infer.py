@@ -23,21 +23,6 @@ ALIGNMENT_S = 0.02
 """Most that a join changes the output's length by."""
 
 
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("checkpoints")
-    return {
-        "keep": str(write_checkpoint(folder / "keep.pt", SURE)),
-        "cut": str(write_checkpoint(folder / "cut.pt", -SURE)),
-        "mix": str(write_checkpoint(folder / "mix.pt")),
-    }
-
-
-@pytest.fixture
-def recording(tmp_path):
-    return write_groove(tmp_path / "take.wav")
-
-
 def names(folder):
     return sorted(path.name for path in folder.iterdir() if path.name != "cache")
 

@@ -1,0 +1,234 @@
+"""Every mistake at the command is one sentence, leaves nothing behind and the input untouched."""
+
+import hashlib
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from rl_editor import infer
+from rl_editor.cli import infer_main
+from rl_editor.tests.made_editor import SR, groove, write_groove
+from rl_editor.tests.test_bad_audio import PNG
+
+THREE_PLACES = "three places are needed for the track, its edit list and its report"
+
+
+def contents(folder):
+    """Return what lies in a folder: names with hashes of the bytes, or where links lead."""
+    return {
+        path.relative_to(folder): os.readlink(path)
+        if path.is_symlink()
+        else path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if "cache" not in path.parts
+    }
+
+
+def is_refused(arguments, folder, capsys, expected, run=infer_main):
+    """Assert that a command ends with 2 and one sentence, and leaves the folder as it was."""
+    before = contents(folder)
+    code = run([str(argument) for argument in arguments])
+    printed = capsys.readouterr()
+    assert code == 2, printed
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == 1
+    assert printed.err.startswith("rl-editor: ")
+    assert printed.err.endswith(".\n")
+    assert expected in printed.err
+    assert contents(folder) == before
+
+
+def damaged(kind, path):
+    """Write a file that cannot be edited and return its path."""
+    path = path / {"text": "notes.txt", "codec": "song.m4a"}.get(kind, "take.wav")
+    loud = groove()
+    if kind == "silent":
+        soundfile.write(path, 0.0 * loud, SR)
+    elif kind == "short":
+        soundfile.write(path, loud[: round(0.3 * SR)], SR)
+    elif kind == "no samples":
+        soundfile.write(path, loud[:0], SR)
+    elif kind == "nan":
+        soundfile.write(path, np.full_like(loud, np.nan), SR, "FLOAT")
+    elif kind == "one nan":
+        loud[SR, 1] = np.nan
+        soundfile.write(path, loud, SR, "FLOAT")
+    elif kind == "truncated":
+        content = write_groove(path).read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+    elif kind == "folder":
+        path.mkdir()
+    elif kind != "missing":
+        random = np.random.default_rng(0).bytes(40_000)
+        known = {"empty": b"", "text": b"verse, chorus, verse\n", "png": PNG, "codec": random}
+        path.write_bytes(known[kind])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("missing", "there is no file"),
+        ("folder", "is a folder"),
+        ("empty", "is empty"),
+        ("text", "is not an audio file"),
+        ("png", "is not an audio file"),
+        ("codec", "is not an audio file"),
+        ("truncated", "is cut off"),
+        ("no samples", "holds no sound"),
+        ("silent", "is silent from start to end"),
+        ("short", "0.30 s long"),
+        ("nan", "not a number"),
+        ("one nan", "not a number"),
+    ],
+)
+def test_input_that_cannot_be_edited(kind, expected, tmp_path, checkpoints, capsys):
+    path = damaged(kind, tmp_path)
+    output = tmp_path / "edited.wav"
+    keep = ("--checkpoint", checkpoints["keep"])
+    is_refused([path, "--output", output, *keep], tmp_path, capsys, expected)
+    is_refused([path, *keep], tmp_path, capsys, expected)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/"])
+def test_input_without_a_name(name, tmp_path, checkpoints, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    is_refused([name, "--checkpoint", checkpoints["keep"]], tmp_path, capsys, "")
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ("", "is a folder"),
+        (".", "is a folder"),
+        ("..", "is a folder"),
+        ("missing/a.wav", "does not exist"),
+        ("take.wav/a.wav", "does not exist"),
+        ("a", "rename the output"),
+        ("a.xyz", "rename the output"),
+        ("a.m4a", "rename the output"),
+        ("folder.wav", "is a folder"),
+        ("take.wav", "is the recording itself"),
+        ("./sub/../take.wav", "is the recording itself"),
+        ("symbolic.wav", "is the recording itself"),
+        ("hard.wav", "is the recording itself"),
+        ("x" * 300 + ".wav", "cannot be written"),
+    ],
+)
+def test_output_that_cannot_be_written(
+    output, expected, tmp_path, recording, checkpoints, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.wav").mkdir()
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "symbolic.wav").symlink_to(recording)
+    os.link(recording, tmp_path / "hard.wav")
+    arguments = [recording, "--output", output, "--checkpoint", checkpoints["keep"]]
+    is_refused(arguments, tmp_path, capsys, expected)
+
+
+@pytest.mark.parametrize(
+    ("flag", "name", "expected"),
+    [
+        ("--edl", "edited.report.html", THREE_PLACES),
+        ("--report", "edited.edl.json", THREE_PLACES),
+        *(
+            (flag, *rest)
+            for flag in ("--edl", "--report")
+            for rest in (
+                ("take.wav", "is the recording itself"),
+                ("symbolic.wav", "is the recording itself"),
+                ("hard.wav", "is the recording itself"),
+                ("edited.wav", THREE_PLACES),
+                ("sub/../edited.wav", THREE_PLACES),
+                ("sub", "is a folder"),
+                ("missing/a.json", "does not exist"),
+                ("take.wav/a.json", "does not exist"),
+            )
+        ),
+    ],
+)
+def test_list_or_report_that_cannot_be_written(
+    flag, name, expected, tmp_path, recording, checkpoints, capsys
+):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "symbolic.wav").symlink_to(recording)
+    os.link(recording, tmp_path / "hard.wav")
+    output, keep = tmp_path / "edited.wav", checkpoints["keep"]
+    arguments = [recording, "--output", output, "--checkpoint", keep, flag, tmp_path / name]
+    is_refused(arguments, tmp_path, capsys, expected)
+
+
+def test_list_that_is_the_track_by_a_link(tmp_path, recording, checkpoints, capsys):
+    (tmp_path / "list.json").symlink_to(tmp_path / "edited.wav")
+    arguments = [recording, "--output", tmp_path / "edited.wav", "--edl", tmp_path / "list.json"]
+    arguments += ["--checkpoint", checkpoints["keep"]]
+    is_refused(arguments, tmp_path, capsys, THREE_PLACES)
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "expected"),
+    [
+        ("--keep-ratio", "0", "share to keep"),
+        ("--keep-ratio", "-0.5", "share to keep"),
+        ("--keep-ratio", "1.01", "share to keep"),
+        ("--keep-ratio", "nan", "share to keep"),
+        ("--tempo", "19", "tempo must lie"),
+        ("--tempo", "401", "tempo must lie"),
+        ("--tempo", "nan", "tempo must lie"),
+        ("--tempo", "inf", "tempo must lie"),
+        ("--meter", "1", "meter must be"),
+        ("--meter", "13", "meter must be"),
+        ("--bit-depth", "PCM_12", "bit depth must be one of"),
+        ("--bit-depth", "24", "bit depth must be one of"),
+        ("--stems", "vocals", "Stems should be"),
+    ],
+)
+def test_wish_out_of_range(flag, value, expected, tmp_path, recording, checkpoints, capsys):
+    arguments = [recording, "--checkpoint", checkpoints["keep"], flag, value]
+    is_refused(arguments, tmp_path, capsys, expected)
+
+
+def damaged_checkpoint(kind, path, checkpoints):
+    """Write a file that is no checkpoint for this analysis and return its path."""
+    if kind == "other":
+        return checkpoints["other"]
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pickle":
+        path.write_bytes(pickle.dumps({"weights": [0.0] * 100}))
+    elif kind == "truncated":
+        content = Path(checkpoints["keep"]).read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+    elif kind != "missing":
+        path.write_bytes({"empty": b"", "text": b"weights\n" * 100}[kind])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("missing", "there is none"),
+        ("folder", "there is none"),
+        ("empty", "should be a checkpoint"),
+        ("text", "should be a checkpoint"),
+        ("pickle", "should be a checkpoint"),
+        ("truncated", "should be a checkpoint"),
+        ("other", "was trained on the analysis"),
+    ],
+)
+def test_checkpoint_that_cannot_be_used(kind, expected, tmp_path, recording, checkpoints, capsys):
+    path = damaged_checkpoint(kind, tmp_path / "other.pt", checkpoints)
+    is_refused([recording, "--checkpoint", path], tmp_path, capsys, expected)
+
+
+def test_a_checkpoint_is_checked_before_the_recording_is_analysed(
+    recording, checkpoints, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr(infer, "analyze", None)
+    arguments = [recording, "--checkpoint", checkpoints["other"]]
+    is_refused(arguments, tmp_path, capsys, "was trained on the analysis")
