@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rl_editor.actions import N_TYPES
 from rl_editor.config import AgentConfig
 from rl_editor.errors import UserError
-from rl_editor.observation import mean_ahead
-from rl_editor.policy_inputs import AHEAD_SUMMARY_BEATS
+from rl_editor.observation import N_CONTEXT, mean_ahead
+from rl_editor.policy_inputs import AHEAD_SUMMARY_BEATS, N_INPUTS
 
 Array = NDArray[np.float32]
 
@@ -113,17 +114,29 @@ class NumpyPolicy:
     Args:
         weights: arrays by the names of `Agent.state_dict()`.
         config: of the network.
+
+    Raises:
+        UserError: the weights do not make up the network.
     """
 
     def __init__(self, weights: Mapping[str, Array], config: AgentConfig) -> None:
         self.weights, self.config = weights, config
-        needed = ["encoder.input.weight", "type_head.weight", "auxiliary.material.weight"]
-        needed += [f"encoder.layers.{i}.match.weight" for i in range(len(config.dilations))]
-        missing = [name for name in needed if name not in weights]
-        if missing:
+        self._check()
+
+    def _check(self) -> None:
+        """Raise `UserError` unless two silent beats can be decided on with these weights."""
+        inputs = np.zeros((2, N_INPUTS), dtype=np.float32)
+        no_match, cursor = np.full(2, -1), np.zeros(1, dtype=np.int64)
+        try:
+            encoded = self.encode(inputs, no_match, no_match)
+            made = self.step(encoded, cursor, np.zeros((1, N_CONTEXT), dtype=np.float32))
+            fits = made.types.shape == (1, N_TYPES)
+        except (KeyError, ValueError):  # a name or a shape
+            fits = False
+        if not fits:
             raise UserError(
-                f"the checkpoint should hold the weights of the policy, but {missing[0]} is "
-                "missing; train it again or use another checkpoint."
+                "the checkpoint should hold the weights of the policy that its config describes, "
+                "but does not; train it again or use another checkpoint."
             )
 
     def encode(self, inputs: Array, match_later: NDArray, match_earlier: NDArray) -> EncodedTrack:

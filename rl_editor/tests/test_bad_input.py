@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from rl_editor import infer
+from rl_editor import checkpoint, infer
 from rl_editor.cli import infer_main
 from rl_editor.tests.made_editor import SR, groove, write_groove
 from rl_editor.tests.test_bad_audio import PNG
@@ -201,6 +201,12 @@ def damaged_checkpoint(kind, path, checkpoints):
         path.mkdir()
     elif kind == "pickle":
         path.write_bytes(pickle.dumps({"weights": [0.0] * 100}))
+    elif kind in ("no trunk", "narrow trunk"):
+        made = checkpoint.load(checkpoints["keep"])
+        trunk = made.weights.pop("trunk.weight")
+        if kind == "narrow trunk":
+            made.weights["trunk.weight"] = trunk[:, :5]
+        checkpoint.save(path, made)
     elif kind == "truncated":
         content = Path(checkpoints["keep"]).read_bytes()
         path.write_bytes(content[: len(content) // 2])
@@ -218,6 +224,8 @@ def damaged_checkpoint(kind, path, checkpoints):
         ("text", "should be a checkpoint"),
         ("pickle", "should be a checkpoint"),
         ("truncated", "should be a checkpoint"),
+        ("no trunk", "weights of the policy"),
+        ("narrow trunk", "weights of the policy"),
         ("other", "was trained on the analysis"),
     ],
 )
