@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rl_editor.conversion import OutputFormat
     from rl_editor.infer import EditOptions, EditResult, edit
 
 __version__ = "0.1.0"
-__all__ = ["EditOptions", "EditResult", "edit"]
+__all__ = ["EditOptions", "EditResult", "OutputFormat", "edit"]
 
 
 def __getattr__(name: str) -> object:

@@ -122,7 +122,7 @@ def check_output(
     Args:
         source: the recording.
         output: the target.
-        info: of the recording, whose rate and channels the output will have.
+        info: of the output: its rate and channels.
         subtype: sample format that the user asked for, one of `SUBTYPES`, or None.
 
     Raises:
@@ -143,13 +143,13 @@ def _check_format(path: str | Path, sample_rate: int, channels: int) -> None:
     if chosen.rates is not None and sample_rate not in chosen.rates:
         rates = ", ".join(str(rate) for rate in chosen.rates)
         raise UserError(
-            f"{suffix} files hold {rates} Hz, but the recording has {sample_rate} Hz; "
-            "write .wav or .flac."
+            f"{suffix} files hold {rates} Hz, but this output has {sample_rate} Hz; "
+            "write .wav or .flac, or choose another rate with --sample-rate."
         )
     if channels > chosen.max_channels:
         raise UserError(
-            f"{suffix} files hold up to {chosen.max_channels} channels, but the recording has "
-            f"{channels}; write .wav."
+            f"{suffix} files hold up to {chosen.max_channels} channels, but this output has "
+            f"{channels}; write .wav, or mono with --channels 1."
         )
 
 

@@ -15,6 +15,7 @@ from rl_editor import __version__
 from rl_editor.errors import UserError
 
 if TYPE_CHECKING:
+    from rl_editor.conversion import OutputFormat
     from rl_editor.infer import EditResult
 
 EXIT_USER_ERROR = 2
@@ -73,7 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     render.add_argument("edl", help="NAME.edl.json, perhaps corrected by hand")
     render.add_argument("--output", required=True, help="the track; its suffix is the format")
     render.add_argument("--source", help="the recording; by default the path in the list")
-    render.add_argument("--bit-depth", help=_BIT_DEPTH_HELP)
+    _add_format_arguments(render)
     render.set_defaults(run=_render)
 
     cache = commands.add_parser("cache", help="the stored analyses")
@@ -84,7 +85,10 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-_BIT_DEPTH_HELP = "such as PCM_16, PCM_24 or FLOAT; by default that of the source"
+def _add_format_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--bit-depth", help="such as PCM_16, PCM_24 or FLOAT; else the source's")
+    parser.add_argument("--sample-rate", type=int, help="of the output, Hz; else the source's")
+    parser.add_argument("--channels", type=int, help="of the output, 1 or 2; else the source's")
 
 
 def _add_edit_arguments(parser: argparse.ArgumentParser) -> None:
@@ -99,9 +103,15 @@ def _add_edit_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stems", default="offline", help="'offline', or a Demucs model (extra [stems])"
     )
-    parser.add_argument("--bit-depth", help=_BIT_DEPTH_HELP)
+    _add_format_arguments(parser)
     parser.add_argument("--no-cache", action="store_true", help="neither read nor keep analyses")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+
+
+def _output_format(arguments: argparse.Namespace) -> OutputFormat:
+    from rl_editor.conversion import OutputFormat
+
+    return OutputFormat(arguments.bit_depth, arguments.sample_rate, arguments.channels)
 
 
 def _edit(arguments: argparse.Namespace) -> int:
@@ -118,7 +128,7 @@ def _edit(arguments: argparse.Namespace) -> int:
             tempo_bpm=arguments.tempo,
             meter=arguments.meter,
             stems=arguments.stems,
-            bit_depth=arguments.bit_depth,
+            output_format=_output_format(arguments),
             use_cache=not arguments.no_cache,
             quiet=arguments.quiet,
         ),
@@ -155,7 +165,7 @@ def _render(arguments: argparse.Namespace) -> int:
 
     edl = read_edl(arguments.edl)
     source = arguments.source or edl.source.path
-    result = render(edl, source, arguments.output, subtype=arguments.bit_depth)
+    result = render(edl, source, arguments.output, output_format=_output_format(arguments))
     print(f"wrote {result.path} ({result.duration_s:.1f} s)")
     return 0
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from rl_editor import audio, checkpoint, report
 from rl_editor.analysis import analyze, schema_name
 from rl_editor.audio_containers import check_file
 from rl_editor.cache import Cache
+from rl_editor.conversion import OutputFormat
 from rl_editor.edit_state import EditState
 from rl_editor.edl import EditDecisionList, EdlGrid, Source, timeline_length, write_edl
 from rl_editor.errors import UserError
@@ -42,7 +43,8 @@ class EditOptions:
         keep_ratio: share of the recording to keep, in (0, 1]; None leaves it to the editor.
         tempo_bpm, meter: of the music, when the editor hears them wrong.
         stems: "offline", or a Demucs model (its name, or a folder that holds it).
-        bit_depth: subtype of the output as libsndfile names it; None is that of the source.
+        output_format: sample format, rate and channels of the output; those of the source
+            unless asked otherwise.
         use_cache: keep and reuse the analysis.
         quiet: no progress bar.
     """
@@ -52,7 +54,7 @@ class EditOptions:
     tempo_bpm: float | None = None
     meter: int | None = None
     stems: str = "offline"
-    bit_depth: str | None = None
+    output_format: OutputFormat = field(default_factory=OutputFormat)
     use_cache: bool = True
     quiet: bool = True
 
@@ -109,7 +111,8 @@ def edit(
     loaded = checkpoint.load(chosen.checkpoint or default_checkpoint())
     checkpoint.check_schema(loaded, schema_name(chosen.stems))
     info = audio.probe(source)
-    audio.check_output(source, paths[0], info, chosen.bit_depth)
+    wanted = chosen.output_format
+    audio.check_output(source, paths[0], wanted.applied(info), wanted.subtype)
     for extra in paths[1:]:
         audio.check_writable(source, extra)
     _check_distinct(paths)
@@ -129,7 +132,7 @@ def edit(
             edl,
             source,
             paths[0],
-            subtype=chosen.bit_depth,
+            output_format=chosen.output_format,
             on_progress=lambda share: progress.stage("render", share),
         )
         write_edl(edl, paths[1])

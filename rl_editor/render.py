@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.audio import AudioInfo, AudioReader, AudioWriter, check_output
+from rl_editor.conversion import OutputFormat, converted, converted_length
 from rl_editor.edl import Clip, EditDecisionList, Source
 from rl_editor.effects import clip_envelope, fade_weights, is_transformed, transform
 from rl_editor.errors import UserError
@@ -94,7 +95,7 @@ def render(
     source_path: str | Path,
     output_path: str | Path,
     *,
-    subtype: str | None = None,
+    output_format: OutputFormat | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> RenderResult:
     """Write the edited track; the file appears whole or not at all.
@@ -107,8 +108,8 @@ def render(
         edl: the edit.
         source_path: the recording that the list was made for.
         output_path: its suffix chooses the format; overwritten if it exists.
-        subtype: one of `audio.SUBTYPES`; None takes the source's. The nearest that the file format
-            can hold is written.
+        output_format: sample format, rate and channels; None takes the source's. The nearest
+            sample format that the file format can hold is written.
         on_progress: called with the share done, in [0, 1]; begins again for a second pass.
 
     Raises:
@@ -116,18 +117,21 @@ def render(
     """
     source_path, output_path = Path(source_path), Path(output_path)
     with AudioReader(source_path) as reader:
-        check_output(source_path, output_path, reader.info, subtype)
+        wanted = output_format or OutputFormat()
+        output = wanted.applied(reader.info)
+        check_output(source_path, output_path, output, wanted.subtype)
         _check_fit(edl, reader.info)
-        job = _Job(edl, reader, output_path, subtype, on_progress or (lambda share: None))
+        job = _Job(edl, reader, output_path, output, on_progress or (lambda share: None))
         factor = 1.0
         try:
             peak = job.write(factor)
         except _TooLoudError as error:
             factor = error.factor
             peak = job.write(factor)
-    sr, n_samples = edl.source.sample_rate, _n_samples(edl)
+    n_samples = converted_length(_n_samples(edl), edl.source.sample_rate, output.sample_rate)
+    duration_s = n_samples / output.sample_rate
     return RenderResult(
-        output_path, n_samples / sr, n_samples, float(gain_to_db(peak)), float(gain_to_db(factor))
+        output_path, duration_s, n_samples, float(gain_to_db(peak)), float(gain_to_db(factor))
     )
 
 
@@ -138,25 +142,33 @@ class _Job:
     edl: EditDecisionList
     reader: AudioReader
     output_path: Path
-    subtype: str | None
+    output: AudioInfo
     on_progress: Callable[[float], None]
 
     def write(self, factor: float) -> float:
         """Write the file times `factor` and return its peak, or raise `_TooLoudError`."""
-        info, peak, done = self.reader.info, 0.0, 0
-        subtype = self.subtype or info.subtype
-        with AudioWriter(self.output_path, info.sample_rate, info.channels, subtype) as writer:
-            for block in mixed_blocks(self.edl, self.reader):
-                block *= block.dtype.type(factor)
-                peak = max(peak, _peak(block))
-                writer.write(block)
-                done += len(block)
-                self.on_progress(done / _n_samples(self.edl))
+        output, peak = self.output, 0.0
+        with AudioWriter(
+            self.output_path, output.sample_rate, output.channels, output.subtype
+        ) as writer:
+            mixed = self._watched(mixed_blocks(self.edl, self.reader))
+            for block in converted(mixed, self.reader.info, output):
+                scaled = block if factor == 1.0 else block * block.dtype.type(factor)
+                peak = max(peak, _peak(scaled))
+                writer.write(scaled)
             may_exceed = writer.subtype in UNLIMITED_SUBTYPES
             quieter = _factor(peak, self.edl, self.reader, may_exceed)
             if quieter != 1.0 and factor == 1.0:
                 raise _TooLoudError(quieter)
         return peak
+
+    def _watched(self, blocks: Iterator[Audio]) -> Iterator[Audio]:
+        """Yield the blocks and tell how far they have come."""
+        done = 0
+        for block in blocks:
+            yield block
+            done += len(block)
+            self.on_progress(done / _n_samples(self.edl))
 
 
 def render_array(edl: EditDecisionList, audio: Audio) -> Audio:

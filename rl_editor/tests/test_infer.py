@@ -13,6 +13,8 @@ import rl_editor
 from rl_editor import analysis, infer, render
 from rl_editor.actions import ActionType
 from rl_editor.audio import probe
+from rl_editor.cli import infer_main
+from rl_editor.conversion import OutputFormat
 from rl_editor.edl import read_edl
 from rl_editor.errors import UserError
 from rl_editor.infer import EditOptions, default_checkpoint, edit
@@ -125,8 +127,17 @@ def test_lossy_recordings_are_edited_in_their_own_format(suffix, recording, tmp_
     assert probe(result.output_path).n_samples == DURATION_S * SR
 
 
+def test_rate_and_channels_can_be_chosen(recording, tmp_path, checkpoints):
+    command = [str(recording), "--output", str(tmp_path / "out.opus"), "--quiet"]
+    command += ["--checkpoint", str(checkpoints["keep"])]
+    assert infer_main([*command, "--sample-rate", "48000", "--channels", "1"]) == 0
+    made = probe(tmp_path / "out.opus")
+    assert (made.sample_rate, made.channels) == (48000, 1)
+    assert made.duration_s == pytest.approx(DURATION_S, abs=1e-4)
+
+
 def test_the_bit_depth_can_be_chosen(recording, tmp_path, checkpoints):
-    options = EditOptions(checkpoint=checkpoints["keep"], bit_depth="PCM_24")
+    options = EditOptions(checkpoint=checkpoints["keep"], output_format=OutputFormat("PCM_24"))
     result = edit(recording, tmp_path / "edited.wav", options=options)
     assert soundfile.info(result.output_path).subtype == "PCM_24"
 
@@ -221,7 +232,7 @@ def test_the_shortest_recording_can_be_edited(tmp_path, checkpoints):
 def test_a_recording_beyond_full_scale_does_not_clip(tmp_path, checkpoints):
     loud = groove()
     soundfile.write(tmp_path / "loud.wav", loud * (2.0 / np.abs(loud).max()), SR, "FLOAT")
-    wishes = {"checkpoint": checkpoints["keep"], "bit_depth": "PCM_16"}
+    wishes = {"checkpoint": checkpoints["keep"], "output_format": OutputFormat("PCM_16")}
     result = edit(tmp_path / "loud.wav", tmp_path / "a.wav", **wishes)
     assert result.gain_db == pytest.approx(-6.0 - 0.1, abs=0.05)
     peak = np.abs(soundfile.read(result.output_path)[0]).max()

@@ -13,6 +13,7 @@ STAGES = {
     "base": "atomic config errors materials units",
     "analysis": """
         analysis audio audio_containers audio_decoders audio_writer beat_bars beat_decoding
+        conversion
         beat_network beat_stretches beats cache demucs_stems features frame_features frame_vectors
         grid recurrence spectrogram stems track""",
     "edit language": """

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rl_editor import render as render_module
+from rl_editor.conversion import OutputFormat
 from rl_editor.edl import Clip, EditDecisionList, EdlGrid, Source, back_to_back, timeline_length
 from rl_editor.effects import process_clip
 from rl_editor.errors import UserError
@@ -176,7 +177,9 @@ def test_float_output_keeps_the_peaks_of_a_float_source(tmp_path):
     edl = edl_of([Clip(0, 1)], SR)
     assert render(edl, tmp_path / "in.wav", tmp_path / "out.wav").gain_applied_db == 0.0
     np.testing.assert_array_equal(soundfile.read(tmp_path / "out.wav", dtype="float32")[0], audio)
-    limited = render(edl, tmp_path / "in.wav", tmp_path / "pcm.wav", subtype="PCM_16")
+    limited = render(
+        edl, tmp_path / "in.wav", tmp_path / "pcm.wav", output_format=OutputFormat("PCM_16")
+    )
     assert limited.peak_db == pytest.approx(-0.1, abs=0.01)
 
 

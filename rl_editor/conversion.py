@@ -1,0 +1,107 @@
+"""Sample format, rate and channels of an output that differ from the source's.
+
+In: blocks [S, C] at the source's rate. Out: blocks at the output's, together exactly
+round(S * sr_out / sr_in) samples. Resampling is soxr's, high quality, as a stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rl_editor.audio_decoders import AudioInfo
+from rl_editor.errors import UserError
+
+RATES = (8000, 192_000)
+"""Sample rates that may be asked for, Hz."""
+
+
+@dataclass(frozen=True)
+class OutputFormat:
+    """What the user asks of an output file; None is as in the source.
+
+    Attributes:
+        subtype: sample format, one of `audio.SUBTYPES`.
+        sample_rate: Hz.
+        channels: 1 (the mean of all), or 2 out of 1 (both the same).
+    """
+
+    subtype: str | None = None
+    sample_rate: int | None = None
+    channels: int | None = None
+
+    def applied(self, info: AudioInfo) -> AudioInfo:
+        """Return what the output of a source will be; its length is the source's in seconds.
+
+        Raises:
+            UserError: the rate or the channels cannot be made.
+        """
+        rate = self.sample_rate or info.sample_rate
+        channels = self.channels or info.channels
+        if self.sample_rate is not None and not RATES[0] <= rate <= RATES[1]:
+            raise UserError(
+                f"the sample rate must lie from {RATES[0]} to {RATES[1]} Hz, but is {rate}."
+            )
+        if channels not in (info.channels, 1) and (info.channels, channels) != (1, 2):
+            raise UserError(
+                f"a recording of {info.channels} channels can be written with {info.channels} "
+                f"channels or as mono, but {channels} were asked for; leave --channels out."
+            )
+        return replace(
+            info,
+            sample_rate=rate,
+            channels=channels,
+            subtype=self.subtype or info.subtype,
+            n_samples=converted_length(info.n_samples, info.sample_rate, rate),
+        )
+
+
+def converted_length(n_samples: int, rate_in: int, rate_out: int) -> int:
+    """Return the number of samples at `rate_out` that last as long as `n_samples`."""
+    return round(n_samples * rate_out / rate_in)
+
+
+def converted(
+    blocks: Iterable[NDArray[np.floating]], source: AudioInfo, output: AudioInfo
+) -> Iterator[NDArray[np.floating]]:
+    """Yield the blocks [S, C] of a source in the rate and channels of the output."""
+    mixed = (_with_channels(block, output.channels) for block in blocks)
+    if source.sample_rate == output.sample_rate:
+        yield from mixed
+        return
+    yield from _resampled(mixed, source, output)
+
+
+def _with_channels(block: NDArray[np.floating], channels: int) -> NDArray[np.floating]:
+    if block.shape[1] == channels:
+        return block
+    if channels == 1:
+        return block.mean(axis=1, keepdims=True, dtype=block.dtype)
+    return np.repeat(block, channels, axis=1)
+
+
+def _resampled(
+    blocks: Iterable[NDArray[np.floating]], source: AudioInfo, output: AudioInfo
+) -> Iterator[NDArray[np.floating]]:
+    """Yield resampled blocks; the last one makes the length exact, the resampler's is off by 1."""
+    import soxr
+
+    dtype = source.dtype
+    stream = soxr.ResampleStream(
+        source.sample_rate, output.sample_rate, output.channels, dtype=dtype.name, quality="VHQ"
+    )
+    n_in = n_out = 0
+    for block in blocks:
+        n_in += len(block)
+        made = stream.resample_chunk(np.ascontiguousarray(block, dtype=dtype))
+        made = made.reshape(-1, output.channels)
+        n_out += len(made)
+        yield made
+    length = converted_length(n_in, source.sample_rate, output.sample_rate)
+    rest = stream.resample_chunk(np.zeros((0, output.channels), dtype=dtype), last=True)
+    rest = rest.reshape(-1, output.channels)[: max(length - n_out, 0)]
+    missing = length - n_out - len(rest)
+    yield np.concatenate([rest, np.zeros((max(missing, 0), output.channels), dtype=dtype)])

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from rl_editor.audio_decoders import AudioInfo
+from rl_editor.conversion import OutputFormat, converted, converted_length
+from rl_editor.errors import UserError
+
+
+def info(sample_rate=44100, channels=2, n_samples=44100, subtype="PCM_16"):
+    return AudioInfo("a.wav", sample_rate, channels, n_samples, subtype, "WAV")
+
+
+def in_blocks(audio, size=7000):
+    return (audio[start : start + size] for start in range(0, len(audio), size))
+
+
+def tone(rate, n_samples, channels=1, frequency_hz=1000.0):
+    wave = np.sin(2 * np.pi * frequency_hz * np.arange(n_samples) / rate)
+    return np.repeat(0.5 * wave[:, None], channels, axis=1).astype(np.float32)
+
+
+def test_nothing_asked_changes_nothing():
+    source = info()
+    output = OutputFormat().applied(source)
+    audio = tone(44100, 20000, 2)
+    assert output == source
+    np.testing.assert_array_equal(
+        np.concatenate(list(converted(in_blocks(audio), source, output))), audio
+    )
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 48000, 96000, 192000])
+@pytest.mark.parametrize("n_samples", [44100, 44101, 12345, 3])
+def test_another_rate_has_its_exact_length_and_the_same_tone(rate, n_samples):
+    source = info(channels=1, n_samples=n_samples)
+    output = OutputFormat(sample_rate=rate).applied(source)
+    made = np.concatenate(list(converted(in_blocks(tone(44100, n_samples)), source, output)))
+    assert len(made) == converted_length(n_samples, 44100, rate) == output.n_samples
+    if n_samples > 40000:
+        inner = slice(rate // 20, -rate // 20)
+        expected = tone(rate, len(made))
+        np.testing.assert_allclose(made[inner], expected[inner], atol=2e-3)
+
+
+def test_mono_is_the_mean_and_stereo_is_twice_the_same():
+    stereo = np.stack([np.full(100, 0.4), np.full(100, -0.2)], axis=1).astype(np.float32)
+    mono = OutputFormat(channels=1).applied(info())
+    (made,) = converted([stereo], info(), mono)
+    np.testing.assert_allclose(made, 0.1, atol=1e-7)
+    doubled = OutputFormat(channels=2).applied(info(channels=1))
+    (made,) = converted([stereo[:, :1]], info(channels=1), doubled)
+    np.testing.assert_array_equal(made, stereo[:, [0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("wish", "word"),
+    [
+        (OutputFormat(sample_rate=10), "sample rate"),
+        (OutputFormat(sample_rate=10_000_000), "sample rate"),
+        (OutputFormat(channels=6), "channels"),
+        (OutputFormat(channels=-1), "channels"),
+    ],
+)
+def test_what_cannot_be_made_is_refused(wish, word):
+    with pytest.raises(UserError, match=word):
+        wish.applied(info())
