@@ -156,9 +156,7 @@ class NumpyPolicy:
 
     def step(self, encoded: EncodedTrack, cursor: NDArray, context: Array) -> StepLogits:
         """Return the logits at `cursor` [B] with the edit so far as `context` [B, K]."""
-        weights = self.weights
-        hidden = gelu(encoded.heads_in[cursor] + linear(weights, "context_in", context))
-        hidden = gelu(linear(weights, "trunk", hidden))
+        weights, hidden = self.weights, self._hidden(encoded, cursor, context)
         given_type = [
             linear(
                 weights,
@@ -168,6 +166,19 @@ class NumpyPolicy:
             for head in ("size", "amount")
         ]
         return StepLogits(linear(weights, "type_head", hidden), *given_type)
+
+    def type_logits(self, encoded: EncodedTrack, cursor: NDArray, context: Array) -> Array:
+        """Return [B, 20] the types of `step` alone, without the cost of sizes and amounts.
+
+        For the 7200 beats of an hour that is 5 ms instead of 0.8 s and 190 MB.
+        """
+        return linear(self.weights, "type_head", self._hidden(encoded, cursor, context))
+
+    def _hidden(self, encoded: EncodedTrack, cursor: NDArray, context: Array) -> Array:
+        """Return [B, D] what all heads read at `cursor`."""
+        weights = self.weights
+        hidden = gelu(encoded.heads_in[cursor] + linear(weights, "context_in", context))
+        return gelu(linear(weights, "trunk", hidden))
 
     def _layer(
         self, name: str, dilation: int, hidden: Array, match_later: NDArray, match_earlier: NDArray

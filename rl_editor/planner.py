@@ -22,7 +22,7 @@ from rl_editor.actions import Action, ActionType, Amount, Size
 from rl_editor.config import PlannerConfig
 from rl_editor.edit_state import EditState
 from rl_editor.grid import BeatGrid
-from rl_editor.numpy_policy import EncodedTrack, NumpyPolicy, StepLogits
+from rl_editor.numpy_policy import EncodedTrack, NumpyPolicy
 from rl_editor.observation import CopyTable, EditSoFar, context, edit_so_far, prefixes
 from rl_editor.policy_inputs import Normalisation, policy_inputs
 from rl_editor.spelling import largest_sizes
@@ -222,18 +222,18 @@ class _Asked:
 
     def log_odds(self, played: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return [N] log-odds of KEEP against CUT at every beat of the edit `played` [N]."""
-        edit = prefixes(played, self.table.durations_s)
-        types = self._logits(edit).types
+        types = self._types(played)
         return (types[:, ActionType.KEEP] - types[:, ActionType.CUT]).astype(np.float64)
 
     def prefers_other(self, played: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return [N] where the likeliest type, given the edit `played` [N], is another one."""
-        best = self._logits(prefixes(played, self.table.durations_s)).types.argmax(axis=1)
+        best = self._types(played).argmax(axis=1)
         return ~np.isin(best, (ActionType.KEEP, ActionType.CUT))
 
     def other_action(self, state: EditState) -> Action | None:
         """Return the policy's action at a cursor if it is neither KEEP nor CUT."""
-        logits, masks = self._logits(edit_so_far(state)), state.masks()
+        edit, masks = edit_so_far(state), state.masks()
+        logits = self.policy.step(self.encoded, edit.cursor, self._context(edit))
         kind = int(np.where(masks.type, logits.types[0], -np.inf).argmax())
         if kind in (ActionType.KEEP, ActionType.CUT):
             return None
@@ -241,6 +241,10 @@ class _Asked:
         amount = int(np.where(masks.amount[kind], logits.amounts[0, kind], -np.inf).argmax())
         return Action(ActionType(kind), Size(size), Amount(amount))
 
-    def _logits(self, edit: EditSoFar) -> StepLogits:
-        values = context(self.table, edit, self.target_keep_ratio)
-        return self.policy.step(self.encoded, edit.cursor, values)
+    def _types(self, played: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Return [N, 20] the logits of the types at every beat of the edit `played` [N]."""
+        edit = prefixes(played, self.table.durations_s)
+        return self.policy.type_logits(self.encoded, edit.cursor, self._context(edit))
+
+    def _context(self, edit: EditSoFar) -> NDArray[np.float32]:
+        return context(self.table, edit, self.target_keep_ratio)

@@ -132,6 +132,8 @@ def test_numpy_policy_equals_the_agent(n_beats):
         policy_inputs(track, normalisation), track.match_later, track.match_earlier
     )
     logits = policy.step(ours, step.cursor.numpy(), step.context.numpy())
+    types = policy.type_logits(ours, step.cursor.numpy(), step.context.numpy())
+    np.testing.assert_array_equal(types, logits.types)
     for numpy_logits, log_probs in (
         (logits.types, distribution.types),
         (logits.sizes, distribution.sizes),
