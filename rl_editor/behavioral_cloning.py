@@ -45,6 +45,11 @@ ERROR_BEATS = 24
 SAME_PLACE_BEATS = 0.5
 """Beats closer than this in the piece are copies of each other."""
 
+WARM_UP_SHARE = 0.1
+"""Share of the updates in which the learning rate rises to its peak."""
+MIN_WARM_UP_UPDATES = 1.5
+"""Shortest rise: at exactly one update `OneCycleLR` divides by 0."""
+
 
 @dataclass
 class CloningExample:
@@ -262,13 +267,13 @@ def clone(
     """
     train = config.train
     device = next(agent.parameters()).device
-    n_batches = -(-len(items) // train.bc_batch_tracks)
+    n_updates = max(train.bc_epochs * -(-len(items) // train.bc_batch_tracks), 2)
     optimizer = torch.optim.AdamW(agent.parameters(), lr=train.bc_lr, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         max_lr=train.bc_lr,
-        total_steps=max(train.bc_epochs * n_batches, 2),
-        pct_start=0.1,
+        total_steps=n_updates,
+        pct_start=max(WARM_UP_SHARE, MIN_WARM_UP_UPDATES / n_updates),
         cycle_momentum=False,
     )
     for epoch in range(train.bc_epochs):

@@ -152,3 +152,23 @@ def test_cloning_memorises_a_demonstration(two_copies):
     start = EditState.start(track.grid, None, EpisodeConfig())
     made = plan(NumpyPolicy(agent.arrays(), config.agent), normalisation, track, start)
     np.testing.assert_array_equal(made.state.played > 0, two_copies.wanted >= 0.5)
+
+
+@pytest.mark.parametrize("n_epochs", [1, 2, 10, 15])
+def test_cloning_runs_for_any_number_of_updates(two_copies, n_epochs):
+    """Ten updates once divided by 0: the warm-up was exactly one of them."""
+    torch.manual_seed(0)
+    config = Config(
+        agent=AgentConfig(hidden_dim=8, dilations=(1,)),
+        train=TrainConfig(bc_epochs=n_epochs),
+    )
+    agent, losses = Agent(config.agent, N_INPUTS), []
+    clone(
+        agent,
+        [prepared(two_copies)],
+        config=config,
+        rng=np.random.default_rng(0),
+        on_epoch=lambda epoch, loss: losses.append(loss),
+    )
+    assert len(losses) == n_epochs
+    assert np.isfinite(losses).all()
