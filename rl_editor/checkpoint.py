@@ -9,6 +9,7 @@ never allocates more than the file holds. No torch is needed, except to get an `
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,7 +90,7 @@ def load(path: str | Path) -> Checkpoint:
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # False where Path.is_file raises: a name that is too long
         raise UserError(
             f"a checkpoint file was expected at {path}, but there is none; check the name, or "
             "leave --checkpoint out to use the one that ships with rl_editor."

@@ -43,9 +43,10 @@ def test_a_loaded_agent_computes_the_same(made, tmp_path):
         np.testing.assert_array_equal(tensor.numpy(), made.weights[name])
 
 
-def test_missing_file_is_one_sentence(tmp_path):
+@pytest.mark.parametrize("name", ["best.pt", "x" * 300, "best\0.pt"])
+def test_missing_file_is_one_sentence(tmp_path, name):
     with pytest.raises(UserError, match="there is none"):
-        checkpoint.load(tmp_path / "best.pt")
+        checkpoint.load(tmp_path / name)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04pickle", b"\xff" * 1000])
