@@ -46,8 +46,6 @@ class Demonstration:
         confidence: [N] in [0, 1], how sure the truth is.
         material: [N] index of `Material`.
         equally_good: [N] share of the beat that is left out only because another copy is in.
-        interchangeable: [N] share of the beat that has an equally good copy elsewhere, on
-            either side: of such beats, one copy belongs in the edit and any one is right.
         actions: replay through `EditState` to the edit.
         unexpressed: sentences about what the actions do not do.
     """
@@ -58,7 +56,6 @@ class Demonstration:
     confidence: NDArray[np.float64]
     material: NDArray[np.int64]
     equally_good: NDArray[np.float64]
-    interchangeable: NDArray[np.float64]
     actions: tuple[Action, ...]
     unexpressed: tuple[str, ...]
 
@@ -116,7 +113,6 @@ def demonstrate(track: Track, truth: Truth) -> Demonstration:
         confidence=_share(truth, edges_s, (s.confidence for s in truth.segments)),
         material=truth.materials(edges_s),
         equally_good=_share(truth, edges_s, (s.equally_good for s in truth.segments)),
-        interchangeable=_interchangeable(truth, edges_s),
         actions=actions,
         unexpressed=unexpressed,
     )
@@ -124,41 +120,6 @@ def demonstrate(track: Track, truth: Truth) -> Demonstration:
 
 def _share(truth: Truth, edges_s: NDArray[np.float64], values: Iterable[float]) -> NDArray:
     return truth.share(edges_s, np.array([float(v) for v in values]))
-
-
-def _interchangeable(truth: Truth, edges_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return [N] the share of each beat that is, or has, an equally good copy.
-
-    Two segments are copies where they have the same place in the piece.
-    """
-    copies = [s for s in truth.segments if s.equally_good]
-    originals = [s for s in truth.segments if s.wanted and s.piece_start_s is not None]
-    covered = [(s.start_s, s.end_s) for s in copies]
-    for copy in copies:
-        if copy.piece_start_s is None:
-            continue
-        copy_end_s = copy.piece_start_s + copy.end_s - copy.start_s
-        for original in originals:
-            offset_s = original.start_s - (original.piece_start_s or 0.0)
-            start_s = max(copy.piece_start_s + offset_s, original.start_s)
-            end_s = min(copy_end_s + offset_s, original.end_s)
-            if start_s < end_s:
-                covered.append((start_s, end_s))
-    return _covered_share(covered, edges_s)
-
-
-def _covered_share(
-    intervals: Sequence[tuple[float, float]], edges_s: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return [N] the share of each cell that lies in one of the intervals, which may overlap."""
-    if not intervals:
-        return np.zeros(len(edges_s) - 1)
-    points = np.unique(np.array(intervals).ravel())
-    inside = np.zeros(len(points))
-    for start_s, end_s in intervals:
-        inside[np.searchsorted(points, start_s) : np.searchsorted(points, end_s)] = 1.0
-    integral = np.concatenate([[0.0], np.cumsum(inside[:-1] * np.diff(points))])
-    return np.diff(np.interp(edges_s, points, integral)) / np.diff(edges_s)
 
 
 def _actions(

@@ -75,28 +75,6 @@ def test_labels_are_shares_of_each_beat():
     assert beats_heard(replay(made)) == [2, 3]
 
 
-def test_wanted_music_with_a_copy_is_interchangeable_with_it():
-    segments = (
-        music(0.0, 4.0, 10.0),
-        junk(4.0, 5.0),
-        junk(5.0, 7.0, Material.FLAWED_TAKE, equally_good=True, piece_start_s=11.0),
-        junk(7.0, 8.0, Material.REDUNDANT_REPEAT, equally_good=True),
-    )
-    made = demonstrate(track_on(steady_grid(8.0, 60.0)), Truth(8.0, segments))
-    np.testing.assert_allclose(made.equally_good, [0, 0, 0, 0, 0, 1, 1, 1])
-    np.testing.assert_allclose(made.interchangeable, [0, 1, 1, 0, 0, 1, 1, 1])
-
-
-def test_copies_that_overlap_count_once():
-    segments = (
-        music(0.0, 2.0, 0.0),
-        junk(2.0, 3.5, equally_good=True, piece_start_s=0.0),
-        junk(3.5, 4.0, equally_good=True, piece_start_s=0.75),
-    )
-    made = demonstrate(track_on(steady_grid(4.0, 60.0)), Truth(4.0, segments))
-    np.testing.assert_allclose(made.interchangeable, [1, 0.5, 1, 1])
-
-
 @settings(max_examples=50, deadline=None)
 @given(grid=grids(), seed=st.integers(0, 2**32 - 1))
 def test_a_demonstration_in_order_replays_to_its_beats(grid, seed):

@@ -36,7 +36,7 @@ def reference():
 
 def equal(one, other):
     """Return whether two demonstrations are the same to the bit."""
-    arrays = ("wanted", "material", "equally_good", "interchangeable")
+    arrays = ("wanted", "material", "equally_good", "confidence")
     return (
         one.truth == other.truth
         and one.actions == other.actions
