@@ -41,11 +41,6 @@ def natten_runs_on(device: torch.device) -> bool:
     return bool(getattr(natten, "HAS_LIBNATTEN", False)) and version >= MIN_NATTEN
 
 
-def attention_backend(device: torch.device) -> str:
-    """Return the name of the implementation that runs on a device, for the log."""
-    return "natten" if natten_runs_on(device) else "banded"
-
-
 def neighbourhood_attention(
     query: Tensor, key: Tensor, value: Tensor, kernel_size: int, dilation: int
 ) -> Tensor:

@@ -18,8 +18,9 @@ Check = Callable[[Any, str], Any]
 
 def refuse(where: str, expected: str, came: Any) -> UserError:
     """Return the error that says what stands at `where` and what should."""
-    shown = came if isinstance(came, str) and came.startswith("there ") else reprlib.repr(came)
-    return UserError(f"{where} must be {expected}, but is {shown}; correct or remake the list.")
+    return UserError(
+        f"{where} must be {expected}, but is {reprlib.repr(came)}; correct or remake the list."
+    )
 
 
 def number(low: float, high: float) -> Check:

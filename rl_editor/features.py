@@ -33,7 +33,6 @@ FEATURE_NAMES: tuple[str, ...] = (
 )
 """52 of sound, their 52 differences from the beat before, 5 of rhythm, 12 of stems."""
 
-N_FEATURES = len(FEATURE_NAMES)
 MAX_TEMPO_OCTAVES = 2.0
 """A beat this many octaves from the track's tempo is a remnant at the file's end, no tempo."""
 

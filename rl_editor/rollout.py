@@ -17,16 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from rl_editor.agent import Agent, Encoded, StepInputs, TrackInputs
-from rl_editor.edit_state import EditState
 from rl_editor.policy_inputs import Normalisation
-from rl_editor.vector_environment import (
-    EditingProblem,
-    EpisodeResult,
-    Observations,
-    StepResult,
-    Task,
-    to_action,
-)
+from rl_editor.vector_environment import EpisodeResult, Observations, StepResult, Task
 
 
 class Environment(Protocol):
@@ -199,27 +191,3 @@ def advantages(rollout: Rollout, gamma: float, gae_lambda: float) -> NDArray[np.
         following = delta[t] + gamma * gae_lambda * np.where(rollout.ended[t], 0.0, following)
         estimates[t] = following
     return estimates
-
-
-@torch.no_grad()
-def greedy_edits(agent: Agent, problem: EditingProblem, inputs: TaskInputs) -> list[EditState]:
-    """Return the finished edit of each task when the policy always takes its likeliest action.
-
-    Nothing is asked for (no target), as when a user runs the editor without one. Edits that
-    reach the step limit are returned as far as they came.
-    """
-    agent.eval()
-    encoded_tasks = EncodedTasks(agent, inputs)
-    episodes = [problem.start_task(task, None) for task in range(len(problem.tasks))]
-    while True:
-        open_ = [
-            i
-            for i, episode in enumerate(episodes)
-            if not episode.state.done and not problem.is_truncated(episode)
-        ]
-        if not open_:
-            return [episode.state for episode in episodes]
-        seen = Observations.join([problem.observe(episodes[i]) for i in open_])
-        out = agent.act(*encoded_tasks.step_inputs(seen), greedy=True)
-        for i, row in zip(open_, out.actions.cpu().numpy(), strict=True):
-            episodes[i] = problem.step(episodes[i], to_action(row))

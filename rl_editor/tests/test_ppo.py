@@ -8,9 +8,15 @@ from rl_editor.agent import Agent
 from rl_editor.config import AgentConfig, EpisodeConfig, RewardConfig, TrainConfig
 from rl_editor.policy_inputs import N_INPUTS, Normalisation
 from rl_editor.ppo import PPO, Batch, explained_variance, losses, whole_track_minibatches
-from rl_editor.rollout import Rollout, TaskInputs, advantages, collect, greedy_edits
+from rl_editor.rollout import EncodedTasks, Rollout, TaskInputs, advantages, collect
 from rl_editor.tests.made_tasks import made_task, made_track
-from rl_editor.vector_environment import EditingProblem, Task, VectorEnvironment, no_observations
+from rl_editor.vector_environment import (
+    EditingProblem,
+    Task,
+    VectorEnvironment,
+    no_observations,
+    to_action,
+)
 
 SMALL = AgentConfig(hidden_dim=16, n_heads=2, kernel_size=5, dilations=(1, 2), n_global_tokens=2)
 
@@ -172,15 +178,6 @@ def test_updates_stop_at_the_target_kl(setting):
     assert 1 < len(calls) < 10
 
 
-def test_greedy_edits_finish_every_task(setting):
-    agent, problem, inputs, _ = setting
-    states = greedy_edits(agent, problem, inputs)
-    assert len(states) == len(problem.tasks)
-    assert all(state.done or len(state.actions) == 30 for state in states)
-    again = greedy_edits(agent, problem, inputs)
-    assert [s.actions for s in states] == [s.actions for s in again]
-
-
 @pytest.mark.slow
 def test_ppo_learns_to_keep_what_the_reward_pays_for():
     """Paid for agreement alone, the policy finds where the piece begins by itself."""
@@ -202,5 +199,8 @@ def test_ppo_learns_to_keep_what_the_reward_pays_for():
         means.append(np.mean([e.reward.total for e in rollout.finished]))
     assert means[0] < 0.1
     assert np.mean(means[-3:]) > 0.8
-    (state,) = greedy_edits(agent, problem, inputs)
-    assert [span.start for span in state.spans()] == [8]
+    episode, encoded = problem.start_task(0, None), EncodedTasks(agent, inputs)
+    while not episode.state.done:
+        out = agent.act(*encoded.step_inputs(problem.observe(episode)), greedy=True)
+        episode = problem.step(episode, to_action(out.actions[0].tolist()))
+    assert [span.start for span in episode.state.spans()] == [8]
