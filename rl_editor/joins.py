@@ -23,7 +23,9 @@ from rl_editor.edl import Clip, Join, back_to_back
 from rl_editor.effects import clip_envelope, transform
 from rl_editor.grid import BeatGrid
 from rl_editor.join_measures import (
+    INAUDIBLE,
     NEIGHBOURHOOD_S,
+    Reference,
     beat_offsets,
     is_within_limits,
     measure,
@@ -136,30 +138,45 @@ def _keeps_time(clip: Clip) -> bool:
 def _chosen_joins(
     pairs: Sequence[tuple[Clip, Clip]], reader: SampleReader, grid: BeatGrid
 ) -> list[tuple[Place, Join]]:
-    """Return for each pair the first place within the limits, else the least conspicuous one."""
-    offsets_s = _beat_offsets(pairs, reader)
-    candidates = [
-        _candidates(left, right, reader, grid, offset_s)
-        for (left, right), offset_s in zip(pairs, offsets_s, strict=True)
-    ]
-    tried = [(i, place) for i, places in enumerate(candidates) for place in places]
+    """Return for each pair the first place within the limits, else the least conspicuous one.
+
+    One pair after the other: the excerpts of 300 joins at once took half a gigabyte.
+    """
+    ordinary = ordinary_beat_changes(reader, grid)
+    chosen: list[tuple[Place, Join]] = []
+    for pair, offset_s in zip(pairs, _beat_offsets(pairs, reader).tolist(), strict=True):
+        places = _candidates(*pair, reader, grid, offset_s)
+        joins = _measured(pair, places, reader, ordinary, offset_s)
+        chosen.append(min(zip(places, joins, strict=True), key=lambda tried: _excess(tried[1])))
+    return chosen
+
+
+def _measured(
+    pair: tuple[Clip, Clip],
+    places: Sequence[Place],
+    reader: SampleReader,
+    ordinary: Reference,
+    offset_s: float,
+) -> list[Join]:
+    """Return the join of a pair at each place; its time on the timeline is not known yet."""
     sr = reader.info.sample_rate
-    excerpts = np.array([_excerpt(*pairs[i], place, reader) for i, place in tried])
-    error_ms = [1000.0 * (offsets_s[i] - place.alignment / sr) for i, place in tried]
+    excerpts = np.array([_excerpt(*pair, place, reader) for place in places])
+    error_ms = [1000.0 * (offset_s - place.alignment / sr) for place in places]
     measures = measure(excerpts, sr, np.array(error_ms))
-    percentiles = ordinary_beat_changes(reader, grid).percentiles(measures)
-    chosen: dict[int, tuple[Place, Join]] = {}
-    worst: dict[int, float] = {}
-    for k, (i, place) in enumerate(tried):
-        values = {name: float(getattr(measures, name)[k]) for name in percentiles}
-        values |= {f"{name}_percentile": float(column[k]) for name, column in percentiles.items()}
-        join = Join(0.0, place.overlap / sr, place.curve, **values)
-        excess = (
-            0.0 if is_within_limits(join) else max(column[k] for column in percentiles.values())
-        )
-        if i not in chosen or excess < worst[i]:
-            chosen[i], worst[i] = (place, join), excess
-    return [chosen[i] for i in range(len(pairs))]
+    columns: dict[str, NDArray[np.float64]] = {}
+    for name, percentile in ordinary.percentiles(measures).items():
+        columns |= {name: getattr(measures, name), f"{name}_percentile": percentile}
+    return [
+        Join(0.0, place.overlap / sr, place.curve, **{n: float(c[k]) for n, c in columns.items()})
+        for k, place in enumerate(places)
+    ]
+
+
+def _excess(join: Join) -> float:
+    """Return 0 for a join within the limits, else its highest percentile."""
+    if is_within_limits(join):
+        return 0.0
+    return max(getattr(join, f"{name}_percentile") for name in INAUDIBLE)
 
 
 def _beat_offsets(pairs: Sequence[tuple[Clip, Clip]], reader: SampleReader) -> NDArray[np.float64]:
