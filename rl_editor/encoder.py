@@ -16,9 +16,7 @@ from torch import Tensor, nn
 
 from rl_editor.attention import neighbourhood_attention
 from rl_editor.config import AgentConfig
-
-ROTARY_BASE = 1000.0
-"""Longest wavelength of the rotary position code, beats."""
+from rl_editor.policy_inputs import ROTARY_BASE
 
 
 def rotate(x: Tensor) -> Tensor:

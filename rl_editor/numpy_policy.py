@@ -16,14 +16,12 @@ from rl_editor.actions import N_TYPES
 from rl_editor.config import AgentConfig
 from rl_editor.errors import UserError
 from rl_editor.observation import N_CONTEXT, mean_ahead
-from rl_editor.policy_inputs import AHEAD_SUMMARY_BEATS, N_INPUTS
+from rl_editor.policy_inputs import AHEAD_SUMMARY_BEATS, N_INPUTS, ROTARY_BASE
 
 Array = NDArray[np.float32]
 
 QUERY_BLOCK = 1024
 """Queries whose keys are gathered at once; bounds the memory for long recordings."""
-
-ROTARY_BASE = 1000.0
 
 
 def linear(weights: Mapping[str, Array], name: str, x: Array) -> Array:

@@ -18,6 +18,9 @@ N_INPUTS = len(INPUT_NAMES)
 AHEAD_SUMMARY_BEATS = (8, 32)
 """Spans ahead of the cursor whose mean embedding the heads read, beats."""
 
+ROTARY_BASE = 1000.0
+"""Of the rotary position code: its slowest pair turns once in some 2 pi times as many beats."""
+
 LIMIT = 6.0
 """Normalised inputs beyond this many standard deviations are outliers and held there."""
 
