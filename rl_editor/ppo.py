@@ -2,7 +2,8 @@
 
 Departures from the paper: minibatches are made of whole tracks, each encoded once per gradient
 step and read at every cursor; the entropy is a share of its maximum over the allowed actions; a
-cloning loss can be mixed in; a pass stops when the policy has moved too far (approximate KL).
+cloning loss can be mixed in; no further pass begins when the policy has moved too far
+(approximate KL).
 float32 throughout: the value loss of an episode-end reward overflows half precision.
 """
 
@@ -21,7 +22,8 @@ from rl_editor.config import TrainConfig
 from rl_editor.rollout import Rollout, TaskInputs, advantages, to_step_inputs
 
 STOP_KL_FACTOR = 1.5
-"""A pass over the rollout ends once the approximate KL exceeds this many times the target."""
+"""No further pass over the rollout begins once the approximate KL of the last minibatch exceeds
+this many times the target."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The report: one self-contained HTML page that shows an edit and why it was made.
 
-In: the edit decision list, the track and the plan. Out: `NAME.report.html`, which works offline,
-prints, and says in tables everything that its picture shows.
+In: the edit decision list, the track and the seconds removed. Out: `NAME.report.html`, which
+works offline, prints, and says in tables everything that its picture shows.
 """
 
 from __future__ import annotations

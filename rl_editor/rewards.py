@@ -3,7 +3,8 @@
 An episode is paid once, at its end (Monte Carlo). Every term looks at the edit itself, as the
 clips that would be heard (`Output`), never at the actions that spelled it; only the two budgets
 on loops and jumps and the mild bonus for variety count actions. Reward terms lie in [0, 1],
-penalties in [-1, 0]; an empty output earns 0 on every reward term. Weights: `RewardConfig`.
+penalties in [-1, 0]; an empty output earns 0 on every term but that bonus. Weights:
+`RewardConfig`.
 
 Input: a `Track`, its finished `EditState`, the target share and, where one is known, the
 `Demonstration`. Output: `RewardBreakdown`.
