@@ -38,7 +38,8 @@ class Plan:
 
     Attributes:
         state: the finished edit.
-        action_spans: the beats [start, end) that each action of `state.actions` decided about.
+        action_spans: the beats [start, end) that each action of `state.actions` decided about,
+            from its cursor on; one beat where the cursor did not move forward.
         keep_probability: [N] probability that the beat belongs in the edit, given the edit
             before it.
         materials: [N, 10] probabilities of `materials.Material`.
@@ -124,7 +125,7 @@ def carry_out(
             size = largest_sizes(state.context.lines, cursor, run_end)[0]
             action = Action(ActionType.KEEP if keep[cursor] else ActionType.CUT, size)
         state = state.step(action)
-        action_spans.append((min(cursor, state.cursor), max(cursor + 1, state.cursor)))
+        action_spans.append((cursor, max(cursor + 1, state.cursor)))
     return state, tuple(action_spans)
 
 

@@ -128,6 +128,20 @@ def test_another_action_of_the_policy_is_taken():
     assert (32, 36) in spans
 
 
+def test_a_jump_back_is_told_at_its_cursor():
+    start = EditState.start(steady_grid(32.0), None, EpisodeConfig(jump_budget=1))
+    keep = np.ones(64, dtype=bool)
+    jump = Action(ActionType.JUMP_BACK, Size.BAR, Amount.NEG_SMALL)
+
+    def other(state):
+        return jump if state.cursor == 32 and not state.n_jumps else None
+
+    state, spans = carry_out(start, keep, other, np.arange(64) == 32)
+    at = state.actions.index(jump)
+    assert spans[at] == (32, 33)
+    assert spans[at + 1][0] == 28
+
+
 def test_keeping_everything_plays_straight_through():
     torch.manual_seed(0)
     config = AgentConfig(hidden_dim=24, dilations=(1,))
