@@ -1,7 +1,7 @@
 """Sample format, rate and channels of an output that differ from the source's.
 
 In: blocks [S, C] at the source's rate. Out: blocks at the output's, together exactly
-round(S * sr_out / sr_in) samples. Resampling is soxr's, high quality, as a stream.
+round(S * sr_out / sr_in) samples. Resampling is soxr's, very high quality, as a stream.
 """
 
 from __future__ import annotations
@@ -39,11 +39,12 @@ class OutputFormat:
         Raises:
             UserError: the rate or the channels cannot be made.
         """
-        rate = self.sample_rate or info.sample_rate
-        channels = self.channels or info.channels
+        rate = info.sample_rate if self.sample_rate is None else self.sample_rate
+        channels = info.channels if self.channels is None else self.channels
         if self.sample_rate is not None and not RATES[0] <= rate <= RATES[1]:
             raise UserError(
-                f"the sample rate must lie from {RATES[0]} to {RATES[1]} Hz, but is {rate}."
+                f"the sample rate must lie from {RATES[0]} to {RATES[1]} Hz, but is {rate}; "
+                "leave it out to keep the recording's own."
             )
         if channels not in (info.channels, 1) and (info.channels, channels) != (1, 2):
             raise UserError(

@@ -56,6 +56,8 @@ def test_mono_is_the_mean_and_stereo_is_twice_the_same():
     ("wish", "word"),
     [
         (OutputFormat(sample_rate=10), "sample rate"),
+        (OutputFormat(sample_rate=0), "sample rate"),
+        (OutputFormat(channels=0), "channels"),
         (OutputFormat(sample_rate=10_000_000), "sample rate"),
         (OutputFormat(channels=6), "channels"),
         (OutputFormat(channels=-1), "channels"),
