@@ -99,10 +99,14 @@ def read_edl(path: str | Path) -> EditDecisionList:
             content = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise UserError(
-            f"{path} should be an edit decision list, but cannot be read ({error.strerror})."
+            f"{path} should be an edit decision list, but cannot be read ({error.strerror}); check "
+            "its name and permissions."
         ) from error
     if len(content) > MAX_FILE_BYTES:
-        raise UserError(f"{path} is larger than {MAX_FILE_BYTES} bytes; no edit needs as much.")
+        raise UserError(
+            f"{path} should be an edit decision list, but is larger than {MAX_FILE_BYTES} bytes, "
+            "which no edit needs; name another file."
+        )
     try:
         values = json.loads(content.decode("utf-8"), object_pairs_hook=_unique_keys)
     except (ValueError, RecursionError) as error:
@@ -127,7 +131,10 @@ def _from_json(values: Any, where: str) -> EditDecisionList:
     """Return the list in decoded JSON; `where` names the file in messages."""
     kind = values.get("format") if isinstance(values, dict) else None
     if kind != FORMAT:
-        raise UserError(f"{where} should have the format {FORMAT!r}, but is something else.")
+        raise UserError(
+            f"{where} should have the format {FORMAT!r}, but is something else; name a file that "
+            "rl-editor wrote."
+        )
     version = values.get("version")
     if type(version) is not int or version != VERSION:
         raise UserError(

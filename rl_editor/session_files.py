@@ -90,9 +90,11 @@ def read_truth(path: str | Path) -> Truth:
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); check the path.") from error
     except ValueError as error:
-        raise UserError(f"{path} should be JSON, but is not ({error}).") from error
+        raise UserError(f"{path} should be JSON, but is not ({error}); mend it.") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise UserError(f'{path} should have "format": "{FORMAT}"; it is another kind of file.')
+        raise UserError(
+            f'{path} should have "format": "{FORMAT}", but is another kind of file; name a truth.'
+        )
     if document.get("version") != VERSION:
         raise UserError(
             f"{path} has version {document.get('version')}, but this program reads version "
