@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 FORMAT = "rl-editor-checkpoint"
 VERSION = "1"
+TENSOR_TYPES = ("F16", "F32", "F64")
+"""Types that are read, in the words of safetensors; written is float32."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ def load(path: str | Path) -> Checkpoint:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             _check_format(path, metadata)
+            _check_types(path, {file.get_slice(name).get_dtype() for name in file.keys()})  # noqa: SIM118
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise UserError(
@@ -150,6 +153,15 @@ def _check_format(path: Path, metadata: dict[str, str]) -> None:
             f"{path} should be a checkpoint of rl_editor, version {VERSION}, but says "
             f"format '{metadata.get('format')}', version '{metadata.get('version')}'; train it "
             "again with this version."
+        )
+
+
+def _check_types(path: Path, types: set[str]) -> None:
+    """Raise `UserError` unless all tensors are floating point as NumPy knows it."""
+    if not types <= set(TENSOR_TYPES):
+        raise UserError(
+            f"{path} should hold numbers of the types {', '.join(TENSOR_TYPES)}, but holds "
+            f"{', '.join(sorted(types))}; store it in float32 again."
         )
 
 

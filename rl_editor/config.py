@@ -7,6 +7,7 @@ The dataclasses are frozen; commands derive their flags from them and checkpoint
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -175,8 +176,14 @@ def to_dict(config: Any) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
-def from_dict(cls: type[T], values: dict[str, Any]) -> T:
-    """Return the settings dataclass `cls` with `values`; unknown keys raise `UserError`."""
+def from_dict(cls: type[T], values: Any) -> T:
+    """Return the settings dataclass `cls` with `values`, names and what they are set to.
+
+    Raises:
+        UserError: a name is unknown, or a value is not of its setting's type.
+    """
+    if not isinstance(values, dict):
+        raise _malformed(cls.__name__, "names and values", values)
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     unknown = sorted(set(values) - set(fields))
     if unknown:
@@ -185,12 +192,27 @@ def from_dict(cls: type[T], values: dict[str, Any]) -> T:
             "the settings were probably written by another version of rl_editor."
         )
     defaults = cls()
-    parsed: dict[str, Any] = {}
-    for name, value in values.items():
-        default = getattr(defaults, name)
-        if dataclasses.is_dataclass(default) and isinstance(value, dict):
-            value = from_dict(type(default), value)
-        elif isinstance(default, tuple):
-            value = tuple(value)
-        parsed[name] = value
-    return cls(**parsed)
+    return cls(**{n: _parsed(n, getattr(defaults, n), value) for n, value in values.items()})
+
+
+def _parsed(name: str, default: Any, value: Any) -> Any:
+    """Return a value that was read as JSON in the type of its setting's default."""
+    if dataclasses.is_dataclass(default):
+        return from_dict(type(default), value)  # type: ignore[arg-type]
+    if isinstance(default, tuple):
+        if not isinstance(value, (list, tuple)):
+            raise _malformed(name, "a list", value)
+        return tuple(_parsed(name, default[0], item) for item in value)
+    allowed: tuple[type, ...] = (float, int) if isinstance(default, float) else (type(default),)
+    if default is None:  # a path or nothing
+        allowed = (str, type(None))
+    if not isinstance(value, allowed) or isinstance(value, bool) != isinstance(default, bool):
+        raise _malformed(name, " or ".join(t.__name__ for t in allowed), value)
+    return value
+
+
+def _malformed(name: str, expected: str, value: Any) -> UserError:
+    return UserError(
+        f"the setting {name} should be {expected}, but is {reprlib.repr(value)}; the file that "
+        "holds it is damaged or of another version, make it again."
+    )

@@ -101,6 +101,24 @@ def test_a_checkpoint_of_another_version_is_refused(made, tmp_path, word):
         checkpoint.load(path)
 
 
+@pytest.mark.parametrize(("kind", "n_bytes"), [("BF16", 2), ("F8_E4M3", 1), ("I64", 8)])
+def test_numbers_of_another_type_are_refused(made, tmp_path, kind, n_bytes):
+    """NumPy knows neither of the first two: reading them raised TypeError and AttributeError."""
+    path = tmp_path / "best.pt"
+    checkpoint.save(path, made)
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    end = len(content) - 8 - size
+    header["policy.odd"] = {"dtype": kind, "shape": [1], "data_offsets": [end, end + n_bytes]}
+    changed = json.dumps(header).encode()
+    path.write_bytes(
+        len(changed).to_bytes(8, "little") + changed + content[8 + size :] + bytes(n_bytes)
+    )
+    with pytest.raises(UserError, match=f"holds.*{kind}.*float32 again"):
+        checkpoint.load(path)
+
+
 def test_weights_that_do_not_fit_the_config_are_refused(made, tmp_path):
     path = rewritten(made, tmp_path, lambda t, m: t.pop("policy.trunk.bias"))
     with pytest.raises(UserError, match="trunk"):

@@ -29,6 +29,25 @@ def test_unknown_keys_are_refused(values):
 
 
 @pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ([], "Config"),
+        ({"agent": 3}, "AgentConfig"),
+        ({"agent": {"kernel_size": 31.0}}, "kernel_size should be int"),
+        ({"agent": {"dropout": "much"}}, "dropout should be float"),
+        ({"agent": {"dilations": 5}}, "dilations should be a list"),
+        ({"agent": {"dilations": [1, "2"]}}, "dilations should be int"),
+        ({"train": {"subprocess": 1}}, "subprocess should be bool"),
+        ({"train": {"seed": True}}, "seed should be int"),
+        ({"train": {"checkpoint": 1}}, "checkpoint should be str"),
+    ],
+)
+def test_values_of_another_type_are_refused(values, name):
+    with pytest.raises(UserError, match=name):
+        from_dict(Config, values)
+
+
+@pytest.mark.parametrize(
     ("values", "expected"),
     [
         ({"hidden_dim": 90}, "hidden_dim must be divisible by n_heads, but 90"),
