@@ -27,7 +27,8 @@ def check_file(path: str | Path) -> None:
     """Check that `path` is a file with content that can be opened.
 
     Raises:
-        UserError: it is missing, a folder, no ordinary file, unreadable or empty.
+        UserError: it is missing, a folder, no ordinary file, unreadable or empty, or has a name
+            that is no text.
     """
     try:
         status = os.stat(path)
@@ -42,6 +43,12 @@ def check_file(path: str | Path) -> None:
     except OSError as error:
         raise UserError(
             f"{path} cannot be opened ({error.strerror}); check its name and permissions."
+        ) from error
+    try:
+        os.fspath(path).encode("utf-8")
+    except UnicodeEncodeError as error:  # libsndfile, reports and lists could not name it
+        raise UserError(
+            f"the name {os.fspath(path)!r} holds bytes that are no text; rename the file."
         ) from error
     if status.st_size == 0:
         raise UserError(f"{path} is empty (0 bytes); copy or export the recording again.")

@@ -2,6 +2,7 @@
 
 import builtins
 import os
+import sys
 import struct
 import zlib
 from pathlib import Path
@@ -50,6 +51,14 @@ def test_folder(tmp_path):
 
 def test_name_that_is_too_long(tmp_path):
     refuses(tmp_path / ("x" * 300 + ".wav"), "cannot be opened")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names of files are text")
+def test_name_that_is_no_text(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.wav")
+    path.write_bytes(b"RIFF")
+    with pytest.raises(UserError, match="no text; rename"):
+        probe(path)
 
 
 def test_empty_file(tmp_path):
