@@ -2,8 +2,8 @@
 
 import builtins
 import os
-import sys
 import struct
+import sys
 import zlib
 from pathlib import Path
 
