@@ -138,14 +138,13 @@ def _demucs_model(stems: str) -> str | None:
     """Return the model that `stems` names, or None for the offline estimate."""
     if stems == OFFLINE:
         return None
-    if stems == PREFIX.rstrip(":"):
-        return DEFAULT_MODEL
-    if stems.startswith(PREFIX) and len(stems) > len(PREFIX):
-        return stems.removeprefix(PREFIX)
-    raise UserError(
-        f"Stems should be {OFFLINE}, demucs or demucs:MODEL, but are {stems!r}; choose one of "
-        "these."
-    )
+    name = stems.removeprefix(PREFIX)
+    if not name:
+        raise UserError(
+            f"stems should be {OFFLINE}, demucs, or a Demucs model (its name, or FOLDER/NAME), but "
+            "none is named; choose one of these."
+        )
+    return DEFAULT_MODEL if name == PREFIX.rstrip(":") else name
 
 
 def _stem_maker(stems: str, path: str | Path, report: OnStage) -> _StemMaker:

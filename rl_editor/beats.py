@@ -112,8 +112,7 @@ def grid_from_activations(
     """
     if not duration_s > 0:
         raise ValueError(f"a grid needs a positive duration, got {duration_s} s")
-    _check_range("tempo", tempo_bpm, TEMPO_RANGE_BPM, "beats a minute")
-    _check_range("meter", meter, METER_RANGE, "beats a bar")
+    check_hints(tempo_bpm, meter)
     values = np.asarray(beat_activations, dtype=np.float64)
     stretches = find_stretches(values, level_db, tempo_bpm)
     stretches = [times[times < duration_s] for times in stretches]
@@ -135,6 +134,12 @@ def grid_from_activations(
         tempo_bpm=bpm,
         runner_up_tempi_bpm=rank_tempi(audible_activation(values[:, 0], level_db), bpm),
     )
+
+
+def check_hints(tempo_bpm: float | None, meter: int | None) -> None:
+    """Raise `UserError` for a tempo or meter that no music has; None is always fine."""
+    _check_range("tempo", tempo_bpm, TEMPO_RANGE_BPM, "beats a minute")
+    _check_range("meter", meter, METER_RANGE, "beats a bar")
 
 
 def _check_range(name: str, value: float | None, allowed: tuple[int, int], unit: str) -> None:

@@ -72,8 +72,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     render = commands.add_parser("render", help="render an edit decision list again")
     render.add_argument("edl", help="NAME.edl.json, perhaps corrected by hand")
+    render.add_argument("recording", help="the recording that the list was made for")
     render.add_argument("--output", required=True, help="the track; its suffix is the format")
-    render.add_argument("--source", help="the recording; by default the path in the list")
     _add_format_arguments(render)
     render.set_defaults(run=_render)
 
@@ -101,7 +101,7 @@ def _add_edit_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tempo", type=float, help="beats a minute, when it is heard wrong")
     parser.add_argument("--meter", type=int, help="beats in a bar, when it is heard wrong")
     parser.add_argument(
-        "--stems", default="offline", help="'offline', or a Demucs model (extra [stems])"
+        "--stems", default="offline", help="offline, demucs or a Demucs model (extra [stems])"
     )
     _add_format_arguments(parser)
     parser.add_argument("--no-cache", action="store_true", help="neither read nor keep analyses")
@@ -160,13 +160,20 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _render(arguments: argparse.Namespace) -> int:
+    from rl_editor.cache import file_sha256
     from rl_editor.edl import read_edl
     from rl_editor.render import render
 
     edl = read_edl(arguments.edl)
-    source = arguments.source or edl.source.path
-    result = render(edl, source, arguments.output, output_format=_output_format(arguments))
+    output_format = _output_format(arguments)
+    result = render(edl, arguments.recording, arguments.output, output_format=output_format)
     print(f"wrote {result.path} ({result.duration_s:.1f} s)")
+    if edl.source.sha256 not in ("", file_sha256(arguments.recording)):
+        print(
+            f"rl-editor: note: {arguments.recording} is not byte for byte the recording that the "
+            "list was made for; if the track sounds wrong, give the original.",
+            file=sys.stderr,
+        )
     return 0
 
 

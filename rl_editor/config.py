@@ -70,8 +70,6 @@ class EpisodeConfig:
     """REPEAT_PREV actions an episode may hold."""
     max_steps: int = 8192
     """Steps after which an episode is cut off without a reward."""
-    default_keep_ratio: float = 0.55
-    """Target share of the recording that stays when the user asks for nothing."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from rl_editor import audio, checkpoint, report
 from rl_editor.analysis import analyze, schema_name
 from rl_editor.audio_containers import check_file
+from rl_editor.beats import check_hints
 from rl_editor.cache import Cache
 from rl_editor.conversion import OutputFormat
 from rl_editor.edit_state import EditState
@@ -42,7 +43,7 @@ class EditOptions:
         checkpoint: file; None is the one that ships with rl_editor.
         keep_ratio: share of the recording to keep, in (0, 1]; None leaves it to the editor.
         tempo_bpm, meter: of the music, when the editor hears them wrong.
-        stems: "offline", or a Demucs model (its name, or a folder that holds it).
+        stems: "offline", "demucs" (its default model), or a Demucs model: NAME or FOLDER/NAME.
         output_format: sample format, rate and channels of the output; those of the source
             unless asked otherwise.
         use_cache: keep and reuse the analysis.
@@ -152,12 +153,7 @@ def _check_wishes(options: EditOptions) -> None:
             f"the share to keep must lie above 0 and up to 1, but is {options.keep_ratio:g}; "
             "0.5 keeps half of the recording."
         )
-    if options.tempo_bpm is not None and not 20.0 <= options.tempo_bpm <= 400.0:
-        raise UserError(
-            f"the tempo must lie from 20 to 400 beats a minute, but is {options.tempo_bpm:g}."
-        )
-    if options.meter is not None and not 2 <= options.meter <= 12:
-        raise UserError(f"the meter must be 2 to 12 beats in a bar, but is {options.meter}.")
+    check_hints(options.tempo_bpm, options.meter)
 
 
 def _output_paths(

@@ -20,12 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from rl_editor.config import Config, TrainConfig
-from rl_editor.edit_state import EditState
 from rl_editor.errors import UserError
-from rl_editor.evaluate import score_edit
-from rl_editor.features import FEATURE_NAMES
-from rl_editor.numpy_policy import NumpyPolicy
-from rl_editor.planner import plan
 from rl_editor.policy_inputs import N_INPUTS, Normalisation
 from rl_editor.training_data import TrainingData, check_data_dir, load_training_data
 from rl_editor.vector_environment import EditingProblem, VectorEnvironment
@@ -123,7 +118,7 @@ class Run:
         normalisation: of the policy's inputs.
         rng: cloning and minibatches.
         epoch: PPO updates done.
-        best_f1: of `best.pt`, -1 before the first look.
+        best_f1: of `best.pt` in the save folder, -1 where there is none yet.
     """
 
     config: Config
@@ -158,10 +153,12 @@ def train(config: Config, start_from: Checkpoint | None = None) -> Path:
     except ImportError as error:
         raise _missing("torch") from error
     from rl_editor.run_log import RunLog
+    from rl_editor.validation import standing_f1
 
     data = load_training_data(config, say)
     torch.manual_seed(config.train.seed)
     run = _start(config, data, start_from)
+    run.best_f1 = standing_f1(run.save_dir / "best.pt", data.schema, data.validation, say)
     with RunLog(run.save_dir) as log:
         try:
             _clone(run, log)
@@ -323,36 +320,29 @@ def _cloning_loss(run: Run, examples: Sequence[CloningExample]) -> Any:
 
 def _look(run: Run) -> dict[str, float]:
     """Return the scores of the planned edits of held-out pieces; save the checkpoints."""
-    policy = NumpyPolicy(run.agent.arrays(), run.config.agent)
-    scores = []
-    for task in run.data.validation:
-        if task.demonstration is None:
-            continue
-        level_db = task.track.features[:, FEATURE_NAMES.index("rms_db")]
-        start = EditState.start(task.track.grid, level_db, run.config.episode)
-        made = plan(policy, run.normalisation, task.track, start, config=run.config.planner)
-        scores.append(score_edit(made.state.clips(), task.demonstration.truth))
-    numbers = {
-        f"validation/{name}": float(np.mean([getattr(score, name) for score in scores]))
-        for name in ("f1", "precision", "recall", "keep_ratio", "order_tau")
-    }
-    metrics = {name.replace("/", "_"): value for name, value in numbers.items()}
-    if numbers["validation/f1"] > run.best_f1:
-        run.best_f1 = numbers["validation/f1"]
+    from rl_editor.validation import held_out_scores
+
+    scores = held_out_scores(_checkpoint(run, {}), run.data.validation)
+    metrics = {f"validation_{name}": value for name, value in scores.items()}
+    if scores["f1"] > run.best_f1:
+        run.best_f1 = scores["f1"]
         _save(run, "best.pt", metrics)
     _save(run, "latest.pt", metrics)
-    return numbers
+    return {f"validation/{name}": value for name, value in scores.items()}
 
 
-def _save(run: Run, name: str, metrics: dict[str, float]) -> None:
-    from rl_editor.checkpoint import Checkpoint, save
+def _checkpoint(run: Run, metrics: dict[str, float]) -> Checkpoint:
+    from rl_editor.checkpoint import Checkpoint
 
     everything = {**metrics, "epoch": run.epoch}
     weights = run.agent.arrays()
-    save(
-        run.save_dir / name,
-        Checkpoint(run.config, run.data.schema, run.normalisation, everything, weights),
-    )
+    return Checkpoint(run.config, run.data.schema, run.normalisation, everything, weights)
+
+
+def _save(run: Run, name: str, metrics: dict[str, float]) -> None:
+    from rl_editor.checkpoint import save
+
+    save(run.save_dir / name, _checkpoint(run, metrics))
 
 
 def _line(run: Run, numbers: dict[str, float]) -> str:

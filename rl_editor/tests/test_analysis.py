@@ -87,8 +87,9 @@ def test_progress_never_goes_back_and_ends_at_one(recording):
 def test_the_schema_names_the_stems():
     assert schema_name("demucs").endswith("/stems-demucs:htdemucs")
     assert schema_name("demucs:some/folder/tiny").endswith("/stems-demucs:tiny")
-    with pytest.raises(UserError, match="spleeter"):
-        schema_name("spleeter")
+    assert schema_name("mdx_extra").endswith("/stems-demucs:mdx_extra")
+    with pytest.raises(UserError, match="none is named"):
+        schema_name("demucs:")
 
 
 def test_a_missing_file_is_the_users_error(tmp_path):

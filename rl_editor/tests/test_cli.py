@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -95,29 +96,44 @@ def edited(recording, checkpoints, tmp_path, capsys):
 
 
 def test_an_edit_list_renders_to_the_same_track(edited, tmp_path, capsys):
-    edl, again = tmp_path / "edited.edl.json", tmp_path / "again.wav"
-    assert main(["render", str(edl), "--output", str(again)]) == 0
-    assert again.read_bytes() == edited.read_bytes()
-    duration_s = read_edl(edl).duration_s
-    assert capsys.readouterr().out == f"wrote {again} ({duration_s:.1f} s)\n"
-    (tmp_path / "take.wav").rename(tmp_path / "moved.wav")
-    arguments = ["--source", str(tmp_path / "moved.wav"), "--bit-depth", "PCM_24"]
-    assert main(["render", str(edl), "--output", str(again), *arguments]) == 0
+    edl, take, again = (str(tmp_path / n) for n in ("edited.edl.json", "take.wav", "again.wav"))
+    assert main(["render", edl, take, "--output", again]) == 0
+    assert Path(again).read_bytes() == edited.read_bytes()
+    printed = capsys.readouterr()
+    assert printed.out == f"wrote {again} ({read_edl(edl).duration_s:.1f} s)\n"
+    assert printed.err == ""
+    assert main(["render", edl, take, "--output", again, "--bit-depth", "PCM_24"]) == 0
     assert soundfile.info(again).subtype == "PCM_24"
+
+
+def test_another_recording_than_the_lists_is_noted(edited, tmp_path, capsys):
+    with open(tmp_path / "take.wav", "ab") as file:
+        file.write(b"tags")
+    arguments = [
+        tmp_path / "edited.edl.json",
+        tmp_path / "take.wav",
+        "--output",
+        tmp_path / "a.wav",
+    ]
+    assert main(["render", *map(str, arguments)]) == 0
+    assert "note" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["edited.edl.json", "--output", "take.wav"], "is the recording itself"),
-        (["edited.edl.json", "--output", "a.xyz"], "rename the output"),
-        (["edited.edl.json", "--output", "."], "rename the output"),
-        (["edited.edl.json", "--output", "a.wav", "--bit-depth", "PCM_12"], "must be one of"),
-        (["edited.edl.json", "--output", "a.wav", "--source", "missing.wav"], "there is no file"),
-        (["edited.edl.json", "--output", "a.wav", "--source", "other.wav"], "that it was made for"),
-        (["missing.json", "--output", "a.wav"], "cannot be read"),
-        (["take.wav", "--output", "a.wav"], "should be an edit decision list"),
-        ([".", "--output", "a.wav"], "cannot be read"),
+        (["edited.edl.json", "take.wav", "--output", "take.wav"], "is the recording itself"),
+        (["edited.edl.json", "take.wav", "--output", "a.xyz"], "rename the output"),
+        (["edited.edl.json", "take.wav", "--output", "."], "rename the output"),
+        (
+            ["edited.edl.json", "take.wav", "--output", "a.wav", "--bit-depth", "PCM_12"],
+            "must be one of",
+        ),
+        (["edited.edl.json", "missing.wav", "--output", "a.wav"], "there is no file"),
+        (["edited.edl.json", "other.wav", "--output", "a.wav"], "that it was made for"),
+        (["missing.json", "take.wav", "--output", "a.wav"], "cannot be read"),
+        (["take.wav", "take.wav", "--output", "a.wav"], "should be an edit decision list"),
+        ([".", "take.wav", "--output", "a.wav"], "cannot be read"),
     ],
 )
 def test_list_that_cannot_be_rendered(arguments, expected, edited, tmp_path, capsys, monkeypatch):

@@ -221,7 +221,7 @@ def trivial_winners(track, truth, rng):
     true_edit = play(task, task.demonstration.actions)
     others = {n: play(task, spell(keep)) for n, keep in trivial_edits(track, ratio, rng).items()}
     winners = []
-    for target in (None, ratio, EpisodeConfig().default_keep_ratio):
+    for target in (None, ratio, 0.55):
         args = (target, task.demonstration, RewardConfig())
         best = total_reward(track, true_edit, *args).total
         for name, state in others.items():

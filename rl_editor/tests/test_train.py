@@ -21,6 +21,7 @@ from rl_editor.session_settings import SessionSettings
 from rl_editor.sessions import make_session
 from rl_editor.tests.made_tasks import SR, made_music, made_task, made_track
 from rl_editor.training_data import TrainingData, load_training_data, split
+from rl_editor.validation import standing_f1
 from rl_editor.vector_environment import Task
 
 SMALL = AgentConfig(hidden_dim=16, n_heads=2, kernel_size=5, dilations=(1, 2), n_global_tokens=2)
@@ -122,6 +123,28 @@ def test_a_run_goes_on_from_a_checkpoint(tmp_path, made_data):
     lines = log_lines(more)
     assert [line["epoch"] for line in lines if line["stage"] == "ppo"] == [2]
     assert not any("loss" in line for line in lines if line["stage"] == "cloning")
+
+
+def test_a_better_checkpoint_in_the_folder_stays(tmp_path, made_data, monkeypatch, capsys):
+    config = small_config(tmp_path, epochs=0)
+    best = train.train(config)
+    content = best.read_bytes()
+    monkeypatch.setattr("rl_editor.validation.standing_f1", lambda *arguments: 2.0)
+    train.train(config)
+    assert best.read_bytes() == content
+
+
+def test_what_stands_in_the_folder_has_to_be_beaten(tmp_path, made_data):
+    said = []
+    path = train.train(small_config(tmp_path, epochs=0))
+    expected = checkpoint.load(path).metrics["validation_f1"]
+    tasks = made_data.validation
+    assert standing_f1(path, "made", tasks, said.append) == pytest.approx(expected)
+    assert standing_f1(path, "another analysis", tasks, said.append) == -1.0
+    assert not path.exists()
+    assert path.with_name("best.old.pt").exists()
+    assert standing_f1(path, "made", tasks, said.append) == -1.0
+    assert len(said) == 2
 
 
 def test_another_network_than_the_checkpoints_is_told(tmp_path, made_data, capsys):
