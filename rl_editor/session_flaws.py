@@ -189,6 +189,34 @@ def knocked_over(passage: Passage, rng: np.random.Generator) -> Audio:
     return out
 
 
+def played_anew(signal: Audio, sr: int, beat: int, rng: np.random.Generator) -> Audio:
+    """Return [n, C] a passage as in another take: other timing, touch and tone, but no flaw.
+
+    The tempo is up to 2% off and wavers from beat to beat (pitch goes with it, by up to some 40
+    cents), levels move by 1.5 dB, and the balance of highs and lows is another one.
+
+    Args:
+        signal: [n, C] float32.
+        sr: sample rate, Hz.
+        beat: samples of a beat.
+        rng: source of everything that is random.
+    """
+    from scipy.signal import butter, sosfilt
+
+    n = len(signal)
+    beats = np.arange(n) / beat
+    knots = np.arange(n // beat + 3)
+    speed = 1.0 + rng.uniform(-0.02, 0.02) + rng.normal(0.0, 0.006, len(knots))
+    positions = np.maximum(np.cumsum(np.interp(beats, knots, speed)) - 1.0, 0.0)
+    out = _read(signal, positions)
+    touch_db = np.interp(beats[: len(out)], knots, rng.normal(0.0, 1.5, len(knots)))
+    out = out * db_to_gain(touch_db).astype(np.float32)[:, None]
+    split_hz = min(rng.uniform(300.0, 3000.0), 0.4 * sr)
+    sos = butter(1, split_hz, fs=sr, output="sos").astype(np.float32)
+    low = sosfilt(sos, out, axis=0)
+    return (low + np.float32(db_to_gain(rng.uniform(-6.0, 4.0))) * (out - low)).astype(np.float32)
+
+
 def break_off(signal: Audio, sr: int, rng: np.random.Generator) -> Audio:
     """Return [n, C] that stops playing at its end: a fade of 5 to 400 ms."""
     out = signal.copy()

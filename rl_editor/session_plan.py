@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rl_editor.grid import BeatGrid
 from rl_editor.materials import Material
-from rl_editor.session_flaws import break_off, spoil
+from rl_editor.session_flaws import break_off, played_anew, spoil
 from rl_editor.session_settings import SessionSettings
 from rl_editor.session_sounds import Room, make_room, make_sound
 from rl_editor.units import db_to_gain, seconds_to_samples
@@ -114,6 +114,7 @@ class _Planner:
         self.pending: list[str] = []
         self.typical_s = 10.0 ** rng.uniform(0.0, 1.0)
         self.max_places = 1 + int(len(signal) / sr / 10.0 ** rng.uniform(*_LOG_STOP_S))
+        self.plays_anew = rng.random() < settings.played_anew
         self.levels_db = {name: rng.uniform(*settings.junk_level_db) for name in FILLS}
 
     def insert_events(self, target: int) -> None:
@@ -228,7 +229,7 @@ class _Planner:
         for _ in range(int(self.rng.choice([1, 1, 1, 2, 3, 4]))):
             n = int(self.rng.integers(1, 9)) * int(self.rng.choice([self.beat, bar]))
             n = min(n, len(self.signal) - place, max(2 * self.beat, self.left))
-            audio = self.signal[place : place + n]
+            audio = self._attempt(place, place + n)
             if self.rng.random() < 0.4:
                 audio, _ = spoil(audio, self.sr, self.beat, self.rng)
             audio = break_off(audio, self.sr, self.rng)
@@ -241,12 +242,17 @@ class _Planner:
         """Play a passage with flaws, to its end or not, then again."""
         place = self._line()
         n = self._take_length(place)
-        audio, _ = spoil(self.signal[place : place + n], self.sr, self.beat, self.rng)
+        audio, _ = spoil(self._attempt(place, place + n), self.sr, self.beat, self.rng)
         is_broken_off = self.rng.random() < self.settings.broken_off
         if is_broken_off:
             audio = break_off(audio, self.sr, self.rng)
         parts = [Part(Material.FLAWED_TAKE, len(audio), audio=audio)]
         self._insert(place, parts + self._before_retake(place))
+
+    def _attempt(self, start: int, stop: int) -> Audio:
+        """Return the passage as played in an attempt that will not stay."""
+        passage = self.signal[start:stop]
+        return played_anew(passage, self.sr, self.beat, self.rng) if self.plays_anew else passage
 
     def _second_take(self) -> None:
         """Play a passage twice without a flaw."""
@@ -292,7 +298,7 @@ class _Planner:
             return
         begin, end = sorted(int(x) for x in self.rng.choice(inner, 2, replace=False))
         end = min(end, begin + _LONGEST_LATE_BEATS * self.beat)
-        audio, _ = spoil(self.signal[begin:end], self.sr, self.beat, self.rng)
+        audio, _ = spoil(self._attempt(begin, end), self.sr, self.beat, self.rng)
         flawed = Part(Material.FLAWED_TAKE, len(audio), audio=audio)
         blocks[chosen] = [*block[:-1], _wanted(start, begin), flawed]
         blocks.insert(chosen + 1, [_wanted(end, start + block[-1].n)])

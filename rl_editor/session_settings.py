@@ -39,6 +39,8 @@ class SessionSettings:
     """A passage played twice, both times without a flaw; the second is wanted."""
     long_repeat: float = 0.4
     """A riff vamped longer than the piece needs."""
+    played_anew: float = 0.5
+    """The attempts that do not stay are other performances, not copies of the good take."""
     late_retake: float = 0.2
     """A passage is flawed where it stands and recorded again at the end."""
     out_of_order: float = 0.12

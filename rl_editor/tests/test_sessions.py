@@ -11,7 +11,7 @@ from rl_editor.errors import UserError
 from rl_editor.grid import steady_grid
 from rl_editor.materials import Material
 from rl_editor.session_files import perfect_edit, read_truth, write_session
-from rl_editor.session_flaws import FLAWS, Passage, break_off, spoil
+from rl_editor.session_flaws import FLAWS, Passage, break_off, played_anew, spoil
 from rl_editor.session_plan import FILLS, TAKES
 from rl_editor.session_settings import DIFFICULTIES, SessionSettings
 from rl_editor.sessions import make_session
@@ -184,3 +184,19 @@ def test_a_file_that_is_no_truth_is_one_clear_sentence(tmp_path, text):
         read_truth(path)
     with pytest.raises(UserError, match="cannot be read"):
         read_truth(tmp_path / "missing.json")
+
+
+def test_a_take_played_anew_is_alike_but_no_copy():
+    sr, beat = 22050, 11025
+    rng = np.random.default_rng(0)
+    time_s = np.arange(8 * sr) / sr
+    signal = (0.2 * np.sin(2 * np.pi * 330.0 * time_s) * np.exp(-4.0 * (time_s % 0.5)))[:, None]
+    signal = signal.astype(np.float32)
+    other = played_anew(signal, sr, beat, rng)
+    assert other.dtype == np.float32
+    assert len(other) == pytest.approx(len(signal), rel=0.04)
+    assert np.sqrt(np.mean(other**2)) == pytest.approx(np.sqrt(np.mean(signal**2)), rel=0.6)
+    n = min(len(signal), len(other))
+    likeness = np.corrcoef(signal[:n, 0], other[:n, 0])[0, 1]
+    assert abs(likeness) < 0.5
+    np.testing.assert_array_equal(other, played_anew(signal, sr, beat, np.random.default_rng(0)))
