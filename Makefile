@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin
+# setuptools warns of every editable installation; nobody who runs `make demo` can act on it
+PIP = PYTHONWARNINGS=ignore $(RUN)/python -m pip install --quiet
 
 .PHONY: demo test test-all lint bench music clean
 
@@ -28,14 +30,14 @@ music: $(VENV)/.dev
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
-	$(RUN)/python -m pip install --quiet --upgrade pip
+	$(PIP) --upgrade pip
 
 $(VENV)/.base: $(VENV)/bin/python pyproject.toml
-	$(RUN)/python -m pip install --quiet --editable .
+	$(PIP) --editable .
 	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
-	$(RUN)/python -m pip install --quiet --editable ".[dev]"
+	$(PIP) --editable ".[dev]"
 	touch $@
 
 clean:
