@@ -7,6 +7,7 @@ Errors of the user print one sentence and exit with code 2.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -45,7 +46,13 @@ def infer_main(argv: Sequence[str] | None = None) -> int:
 def run_command(command: Callable[[], int]) -> int:
     """Return a command's exit code; a `UserError` is one sentence on standard error and 2."""
     try:
-        return command()
+        code = command()
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # who read the summary has stopped; the files are written (Python's docs on SIGPIPE)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except UserError as error:
         print(f"rl-editor: {error}", file=sys.stderr)
         return EXIT_USER_ERROR

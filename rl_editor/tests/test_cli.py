@@ -189,3 +189,13 @@ def test_the_installed_command_tells_its_version():
     command = [sys.executable, "-m", "rl_editor.cli", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert (done.stdout, done.stderr) == (f"rl_editor {__version__}\n", "")
+
+
+def test_a_reader_that_stops_early_is_no_error(tmp_path):
+    """As in `rl-editor cache info | head -0`."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    command = [sys.executable, "-m", "rl_editor.cli", "cache", "info"]
+    done = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE, check=False)
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (0, b"")
