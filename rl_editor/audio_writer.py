@@ -2,8 +2,9 @@
 
 The suffix of the target chooses the format. A sample format that the file format cannot hold
 is replaced by the nearest one that it can (`choose_subtype`); a sample rate or a number of
-channels is never changed, but refused. Integer formats are rounded to the nearest value and
-clip at full scale; floating-point formats keep what lies beyond it.
+channels is never changed here, but refused (`fitting_rate` tells which rate fits). Integer formats
+are rounded to the nearest value and clip at full scale; floating-point formats keep what lies
+beyond it.
 """
 
 from __future__ import annotations
@@ -137,19 +138,33 @@ def check_output(
     check_writable(source, output)
 
 
+def fitting_rate(path: str | Path, sample_rate: int) -> int:
+    """Return the rate, of those that a file with this suffix holds, nearest to `sample_rate`.
+
+    That is `sample_rate` itself, else the next higher one, which loses nothing, else the highest.
+
+    Raises:
+        UserError: the suffix cannot be written.
+    """
+    rates = _format_of(Path(path).suffix).rates
+    if rates is None or sample_rate in rates:
+        return sample_rate
+    return next((rate for rate in rates if rate > sample_rate), rates[-1])
+
+
 def _check_format(path: str | Path, sample_rate: int, channels: int) -> None:
     suffix = Path(path).suffix
     chosen = _format_of(suffix)
     if chosen.rates is not None and sample_rate not in chosen.rates:
         rates = ", ".join(str(rate) for rate in chosen.rates)
         raise UserError(
-            f"{suffix} files hold {rates} Hz, but this output has {sample_rate} Hz; "
-            "write .wav or .flac, or choose another rate with --sample-rate."
+            f"{suffix} files hold {rates} Hz, but this output has {sample_rate} Hz; choose one of "
+            "these with --sample-rate, or leave it out."
         )
     if channels > chosen.max_channels:
         raise UserError(
             f"{suffix} files hold up to {chosen.max_channels} channels, but this output has "
-            f"{channels}; write .wav, or mono with --channels 1."
+            f"{channels}; write .wav, or mix down with --channels 2 or --channels 1."
         )
 
 

@@ -175,6 +175,8 @@ def _render(arguments: argparse.Namespace) -> int:
     output_format = _output_format(arguments)
     result = render(edl, arguments.recording, arguments.output, output_format=output_format)
     print(f"wrote {result.path} ({result.duration_s:.1f} s)")
+    for note in result.notes:
+        print(f"note: {note}")
     if edl.source.sha256 not in ("", file_sha256(arguments.recording)):
         print(
             f"rl-editor: note: {arguments.recording} is not byte for byte the recording that the "
@@ -233,6 +235,7 @@ def summary(result: EditResult) -> str:
         )
     if result.gain_db < -0.05:
         lines.append(f"note         turned down by {-result.gain_db:.1f} dB so that nothing clips")
+    lines += [f"note         {note}" for note in result.notes]
     return "\n".join(lines)
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.audio_decoders import AudioInfo
+from rl_editor.audio_writer import fitting_rate
 from rl_editor.errors import UserError
 
 RATES = (8000, 192_000)
@@ -21,7 +23,7 @@ RATES = (8000, 192_000)
 
 @dataclass(frozen=True)
 class OutputFormat:
-    """What the user asks of an output file; None is as in the source.
+    """What the user asks of an output file; None is as in the source, where the format allows it.
 
     Attributes:
         subtype: sample format, one of `audio.SUBTYPES`.
@@ -33,13 +35,20 @@ class OutputFormat:
     sample_rate: int | None = None
     channels: int | None = None
 
-    def applied(self, info: AudioInfo) -> AudioInfo:
+    def applied(self, info: AudioInfo, path: str | Path | None = None) -> AudioInfo:
         """Return what the output of a source will be; its length is the source's in seconds.
+
+        Args:
+            info: of the source.
+            path: of the output. Where nobody asked for a rate and its format cannot hold the
+                source's, the nearest that it can is taken (`fitting_rate`).
 
         Raises:
             UserError: the rate or the channels cannot be made.
         """
         rate = info.sample_rate if self.sample_rate is None else self.sample_rate
+        if self.sample_rate is None and path is not None:
+            rate = fitting_rate(path, rate)
         channels = info.channels if self.channels is None else self.channels
         if self.sample_rate is not None and not RATES[0] <= rate <= RATES[1]:
             raise UserError(
@@ -58,6 +67,25 @@ class OutputFormat:
             subtype=self.subtype or info.subtype,
             n_samples=converted_length(info.n_samples, info.sample_rate, rate),
         )
+
+
+def conversion_notes(
+    source: AudioInfo, output: AudioInfo, wanted: OutputFormat, path: str | Path
+) -> tuple[str, ...]:
+    """Return what a user should know about a conversion, a line for each thing.
+
+    Args:
+        source: the recording.
+        output: as `wanted.applied` says.
+        wanted: what the user asked for.
+        path: of the output.
+    """
+    if wanted.sample_rate is not None or output.sample_rate == source.sample_rate:
+        return ()
+    return (
+        f"written at {output.sample_rate} Hz, since {Path(path).suffix} files cannot hold "
+        f"{source.sample_rate} Hz",
+    )
 
 
 def converted_length(n_samples: int, rate_in: int, rate_out: int) -> int:

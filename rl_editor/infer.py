@@ -71,6 +71,7 @@ class EditResult:
         removed_s: seconds removed by kind of material, longest first.
         gain_db: change of the whole track that kept it from clipping, usually 0.
         music_found: False when the editor found no music and so kept everything.
+        notes: what the musician should know besides, a line each.
     """
 
     output_path: Path
@@ -81,6 +82,7 @@ class EditResult:
     removed_s: dict[str, float]
     gain_db: float
     music_found: bool
+    notes: tuple[str, ...] = ()
 
 
 def edit(
@@ -113,7 +115,7 @@ def edit(
     checkpoint.check_schema(loaded, schema_name(chosen.stems))
     info = audio.probe(source)
     wanted = chosen.output_format
-    audio.check_output(source, paths[0], wanted.applied(info), wanted.subtype)
+    audio.check_output(source, paths[0], wanted.applied(info, paths[0]), wanted.subtype)
     for extra in paths[1:]:
         audio.check_writable(source, extra)
     _check_distinct(paths)
@@ -139,7 +141,8 @@ def edit(
         write_edl(edl, paths[1])
         removed = removed_seconds(edl.decisions, made, track.grid)
         report.write_report(edl, track, removed, paths[2])
-    return EditResult(*paths, edl, track, removed, rendered.gain_applied_db, made.music_found)
+    gain_db, found = rendered.gain_applied_db, made.music_found
+    return EditResult(*paths, edl, track, removed, gain_db, found, rendered.notes)
 
 
 def default_checkpoint() -> Path:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.audio import AudioInfo, AudioReader, AudioWriter, check_output
-from rl_editor.conversion import OutputFormat, converted, converted_length
+from rl_editor.conversion import OutputFormat, conversion_notes, converted, converted_length
 from rl_editor.edl import Clip, EditDecisionList, Source
 from rl_editor.effects import clip_envelope, fade_weights, is_transformed, transform
 from rl_editor.errors import UserError
@@ -73,6 +73,7 @@ class RenderResult:
         duration_s, n_samples: its length.
         peak_db: highest sample, in dB of full scale.
         gain_applied_db: change of the whole track that kept it from clipping, usually 0.
+        notes: what was converted without being asked for, a sentence each.
     """
 
     path: Path
@@ -80,6 +81,7 @@ class RenderResult:
     n_samples: int
     peak_db: float
     gain_applied_db: float
+    notes: tuple[str, ...] = ()
 
 
 class _TooLoudError(Exception):
@@ -109,7 +111,7 @@ def render(
         source_path: the recording that the list was made for.
         output_path: its suffix chooses the format; overwritten if it exists.
         output_format: sample format, rate and channels; None takes the source's. The nearest
-            sample format that the file format can hold is written.
+            sample format and rate that the file format can hold are written.
         on_progress: called with the share done, in [0, 1]; begins again for a second pass.
 
     Raises:
@@ -118,7 +120,7 @@ def render(
     source_path, output_path = Path(source_path), Path(output_path)
     with AudioReader(source_path) as reader:
         wanted = output_format or OutputFormat()
-        output = wanted.applied(reader.info)
+        output = wanted.applied(reader.info, output_path)
         check_output(source_path, output_path, output, wanted.subtype)
         _check_fit(edl, reader.info)
         job = _Job(edl, reader, output_path, output, on_progress or (lambda share: None))
@@ -129,9 +131,13 @@ def render(
             factor = error.factor
             peak = job.write(factor)
     n_samples = converted_length(_n_samples(edl), edl.source.sample_rate, output.sample_rate)
-    duration_s = n_samples / output.sample_rate
     return RenderResult(
-        output_path, duration_s, n_samples, float(gain_to_db(peak)), float(gain_to_db(factor))
+        path=output_path,
+        duration_s=n_samples / output.sample_rate,
+        n_samples=n_samples,
+        peak_db=float(gain_to_db(peak)),
+        gain_applied_db=float(gain_to_db(factor)),
+        notes=conversion_notes(reader.info, output, wanted, output_path),
     )
 
 

@@ -276,8 +276,8 @@ def test_formats_that_cannot_hold_the_recording(tmp_path):
     refuses_output(many, tmp_path / "b.flac", "up to 8 channels")
     refuses_output(many, tmp_path / "b.mp3", "up to 2 channels")
     fast = write(tmp_path / "fast.wav", noise(SR), 96_000)
-    refuses_output(fast, tmp_path / "b.mp3", r"write \.wav or \.flac")
-    refuses_output(fast, tmp_path / "b.opus", r"write \.wav or \.flac")
+    refuses_output(fast, tmp_path / "b.mp3", "choose one of these with --sample-rate")
+    refuses_output(fast, tmp_path / "b.opus", "8000, 12000, 16000, 24000, 48000 Hz")
 
 
 def test_unknown_bit_depth(tmp_path, source):

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from rl_editor import __version__, infer
+from rl_editor.audio import probe
 from rl_editor.cli import infer_main, main, run_command
 from rl_editor.edl import read_edl
 from rl_editor.tests.made_editor import SR, groove, write_groove
@@ -64,6 +65,22 @@ def test_a_track_that_was_turned_down_is_told(tmp_path, checkpoints, capsys):
     ]
     assert infer_main([str(argument) for argument in arguments]) == 0
     assert "turned down by 6.1 dB so that nothing clips" in capsys.readouterr().out
+
+
+def test_a_format_of_other_rates_is_written_at_the_nearest(tmp_path, checkpoints, capsys):
+    write_groove(tmp_path / "take.wav", sr=44100, duration_s=4.0)
+    told = "written at 48000 Hz, since .opus files cannot hold 44100 Hz"
+    keep = ["--checkpoint", checkpoints["keep"]]
+    take, output = str(tmp_path / "take.wav"), str(tmp_path / "a.opus")
+    assert infer_main([take, "--output", output, *keep]) == 0
+    assert f"note         {told}" in capsys.readouterr().out.splitlines()
+    made = probe(output)
+    assert (made.sample_rate, made.n_samples) == (48000, 4 * 48000)
+    edl = str(tmp_path / "a.edl.json")
+    assert main(["render", edl, take, "--output", output]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == f"note: {told}"
+    arguments = [take, "--output", output, *keep, "--sample-rate", "44100"]
+    is_refused(arguments, tmp_path, capsys, ".opus files hold 8000, 12000, 16000, 24000, 48000 Hz")
 
 
 def test_quiet_prints_nothing(recording, checkpoints, capfd):

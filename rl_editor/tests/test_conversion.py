@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 
 from rl_editor.audio_decoders import AudioInfo
-from rl_editor.conversion import OutputFormat, converted, converted_length
+from rl_editor.conversion import (
+    OutputFormat,
+    conversion_notes,
+    converted,
+    converted_length,
+)
 from rl_editor.errors import UserError
 
 
@@ -40,6 +45,33 @@ def test_another_rate_has_its_exact_length_and_the_same_tone(rate, n_samples):
         inner = slice(rate // 20, -rate // 20)
         expected = tone(rate, len(made))
         np.testing.assert_allclose(made[inner], expected[inner], atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "expected"),
+    [
+        ("a.opus", 44100, 48000),
+        ("a.OPUS", 22050, 24000),
+        ("a.opus", 24000, 24000),
+        ("a.mp3", 96000, 48000),
+        ("a.mp3", 4000, 8000),
+        ("a.wav", 96000, 96000),
+        ("a.ogg", 37800, 37800),
+    ],
+)
+def test_a_rate_that_the_format_cannot_hold_becomes_the_nearest(name, rate, expected):
+    source, wanted = info(rate), OutputFormat()
+    output = wanted.applied(source, name)
+    assert output.sample_rate == expected
+    told = " ".join(conversion_notes(source, output, wanted, name))
+    assert (f"written at {expected} Hz" in told) == (expected != rate)
+
+
+def test_a_rate_that_was_asked_for_stays():
+    wanted = OutputFormat(sample_rate=22050)
+    output = wanted.applied(info(), "a.opus")
+    assert output.sample_rate == 22050
+    assert conversion_notes(info(), output, wanted, "a.opus") == ()
 
 
 def test_mono_is_the_mean_and_stereo_is_twice_the_same():
