@@ -21,6 +21,13 @@ PADDING_SLACK = 64
 """Missing bytes that are no loss: some writers count padding that they leave out."""
 OGG_PAGE_MAX = 27 + 255 + 255 * 255
 """Longest Ogg page, bytes."""
+WAVE_5_1 = ("L", "R", "C", "LFE", "Ls", "Rs")
+"""Loudspeakers of 5.1 surround in the order of WAV, FLAC and FFmpeg."""
+OGG_5_1 = ("L", "C", "R", "Ls", "Rs", "LFE")
+"""The same in the order of Vorbis and Opus."""
+
+_MASKS_5_1 = (0x3F, 0x60F)
+"""Masks of WAVE_FORMAT_EXTENSIBLE for 5.1 with the surrounds at the back or at the sides."""
 
 
 def check_file(path: str | Path) -> None:
@@ -97,6 +104,40 @@ def find_chunk(file: BinaryIO, size: int, order: str, wanted: bytes) -> tuple[in
             return position + 8, length
         position += 8 + length + length % 2
     return None
+
+
+def surround_speakers(path: str | Path, container: str, channels: int) -> tuple[str, ...]:
+    """Return the loudspeaker of each channel of a 5.1 file that libsndfile reads, else ().
+
+    Vorbis and Opus have an order of their own (Vorbis I, section 4.3.9; RFC 7845, 5.1.1.2), which
+    libsndfile keeps. A WAV may name its loudspeakers (WAVE_FORMAT_EXTENSIBLE); six channels that
+    nobody named are taken for 5.1, as FFmpeg does.
+
+    Args:
+        path: of the file.
+        container: its format in libsndfile's words.
+        channels: how many it has.
+    """
+    if channels != 6:
+        return ()
+    if container == "OGG":
+        return OGG_5_1
+    if container in ("WAV", "WAVEX", "RF64") and _speaker_mask(path) not in (None, *_MASKS_5_1):
+        return ()
+    return WAVE_5_1
+
+
+def _speaker_mask(path: str | Path) -> int | None:
+    """Return the mask of loudspeakers of a WAV, None where its header has none."""
+    with open(path, "rb") as file:
+        found = find_chunk(file, os.path.getsize(path), "<", b"fmt ")
+        if found is None:
+            return None
+        file.seek(found[0])
+        content = file.read(min(found[1], 40))
+    if len(content) < 24 or content[:2] != b"\xfe\xff":  # WAVE_FORMAT_EXTENSIBLE is 0xFFFE
+        return None
+    return int.from_bytes(content[20:24], "little")
 
 
 def _missing_in_chunks(file: BinaryIO, size: int, order: str, wanted: bytes) -> int:

@@ -18,7 +18,12 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from rl_editor.audio_containers import check_complete, check_file
+from rl_editor.audio_containers import (
+    WAVE_5_1,
+    check_complete,
+    check_file,
+    surround_speakers,
+)
 from rl_editor.errors import UserError
 from rl_editor.units import format_time
 
@@ -51,6 +56,8 @@ class AudioInfo:
         n_samples: length in samples, `S`.
         subtype: sample format in libsndfile's words (PCM_16, FLOAT, VORBIS, ...), or `LOSSY`.
         container: file format, in the words of the library that reads it.
+        speakers: loudspeaker of each channel ("L", "R", "C", "LFE", "Ls", "Rs") of 5.1 surround;
+            empty for everything else.
     """
 
     path: str
@@ -59,6 +66,7 @@ class AudioInfo:
     n_samples: int
     subtype: str
     container: str
+    speakers: tuple[str, ...] = ()
 
     @property
     def duration_s(self) -> float:
@@ -150,6 +158,7 @@ class SoundFileDecoder:
             n_samples=self._file.frames,
             subtype=subtype,
             container=self._file.format,
+            speakers=surround_speakers(path, self._file.format, self._file.channels),
         )
 
     def blocks(self, n: int) -> Iterator[NDArray[np.floating]]:
@@ -248,6 +257,7 @@ class AvDecoder:
             n_samples=max(0, int(duration_s * first.sample_rate)),
             subtype=_AV_SUBTYPES.get(first.format.name.removesuffix("p"), LOSSY),
             container=name,
+            speakers=WAVE_5_1 if first.layout.name in ("5.1", "5.1(side)") else (),
         )
 
     def blocks(self, n: int) -> Iterator[NDArray[np.floating]]:

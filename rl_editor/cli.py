@@ -95,7 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_format_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bit-depth", help="such as PCM_16, PCM_24 or FLOAT; else the source's")
     parser.add_argument("--sample-rate", type=int, help="of the output, Hz; else the source's")
-    parser.add_argument("--channels", type=int, help="1, or 2 out of 1; else the source's")
+    parser.add_argument("--channels", type=int, help="1 or 2; else the source's")
 
 
 def _add_edit_arguments(parser: argparse.ArgumentParser) -> None:

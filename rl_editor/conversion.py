@@ -20,6 +20,17 @@ from rl_editor.errors import UserError
 RATES = (8000, 192_000)
 """Sample rates that may be asked for, Hz."""
 
+_HALF_POWER = 0.5**0.5
+_TO_STEREO = {
+    "L": (1.0, 0.0),
+    "R": (0.0, 1.0),
+    "C": (_HALF_POWER, _HALF_POWER),
+    "LFE": (0.0, 0.0),
+    "Ls": (_HALF_POWER, 0.0),
+    "Rs": (0.0, _HALF_POWER),
+}
+"""Gain of each loudspeaker of 5.1 surround in left and right (ITU-R BS.775, 3/2 to 2/0)."""
+
 
 @dataclass(frozen=True)
 class OutputFormat:
@@ -28,7 +39,8 @@ class OutputFormat:
     Attributes:
         subtype: sample format, one of `audio.SUBTYPES`.
         sample_rate: Hz.
-        channels: 1 (the mean of all), or 2 out of 1 (both the same).
+        channels: 1 (the mean of all) or 2 (out of 1: both the same; out of 5.1 surround: as
+            ITU-R BS.775 says; out of others: both the mean of all).
     """
 
     subtype: str | None = None
@@ -55,15 +67,17 @@ class OutputFormat:
                 f"the sample rate must lie from {RATES[0]} to {RATES[1]} Hz, but is {rate}; "
                 "leave it out to keep the recording's own."
             )
-        if channels not in (info.channels, 1) and (info.channels, channels) != (1, 2):
+        if channels not in (info.channels, 1, 2):
             raise UserError(
                 f"a recording of {info.channels} channels can be written with {info.channels} "
-                f"channels or as mono, but {channels} were asked for; leave --channels out."
+                f"channels, as mono or as stereo, but {channels} were asked for; leave --channels "
+                "out, or give 1 or 2."
             )
         return replace(
             info,
             sample_rate=rate,
             channels=channels,
+            speakers=info.speakers if channels == info.channels else (),
             subtype=self.subtype or info.subtype,
             n_samples=converted_length(info.n_samples, info.sample_rate, rate),
         )
@@ -80,12 +94,21 @@ def conversion_notes(
         wanted: what the user asked for.
         path: of the output.
     """
-    if wanted.sample_rate is not None or output.sample_rate == source.sample_rate:
-        return ()
-    return (
-        f"written at {output.sample_rate} Hz, since {Path(path).suffix} files cannot hold "
-        f"{source.sample_rate} Hz",
-    )
+    notes = []
+    if wanted.sample_rate is None and output.sample_rate != source.sample_rate:
+        notes.append(
+            f"written at {output.sample_rate} Hz, since {Path(path).suffix} files cannot hold "
+            f"{source.sample_rate} Hz"
+        )
+    if output.channels == 2 < source.channels and source.speakers:
+        lfe = source.speakers.index("LFE") + 1
+        notes.append(
+            f"mixed from 5.1 surround to stereo; channel {lfe}, the low-frequency effects, is left "
+            "out"
+        )
+    elif output.channels == 2 < source.channels:
+        notes.append(f"both channels are the mean of the recording's {source.channels}")
+    return tuple(notes)
 
 
 def converted_length(n_samples: int, rate_in: int, rate_out: int) -> int:
@@ -97,19 +120,23 @@ def converted(
     blocks: Iterable[NDArray[np.floating]], source: AudioInfo, output: AudioInfo
 ) -> Iterator[NDArray[np.floating]]:
     """Yield the blocks [S, C] of a source in the rate and channels of the output."""
-    mixed = (_with_channels(block, output.channels) for block in blocks)
+    mixed = (_with_channels(block, source, output.channels) for block in blocks)
     if source.sample_rate == output.sample_rate:
         yield from mixed
         return
     yield from _resampled(mixed, source, output)
 
 
-def _with_channels(block: NDArray[np.floating], channels: int) -> NDArray[np.floating]:
+def _with_channels(
+    block: NDArray[np.floating], source: AudioInfo, channels: int
+) -> NDArray[np.floating]:
     if block.shape[1] == channels:
         return block
-    if channels == 1:
-        return block.mean(axis=1, keepdims=True, dtype=block.dtype)
-    return np.repeat(block, channels, axis=1)
+    if channels == 2 and source.speakers:
+        weights = np.array([_TO_STEREO[name] for name in source.speakers], dtype=block.dtype)
+        return block @ weights
+    mean = block.mean(axis=1, keepdims=True, dtype=block.dtype)
+    return np.repeat(mean, channels, axis=1)
 
 
 def _resampled(

@@ -1,6 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
+import soundfile
 
+from rl_editor.audio import probe
+from rl_editor.audio_containers import OGG_5_1, WAVE_5_1
 from rl_editor.audio_decoders import AudioInfo
 from rl_editor.conversion import (
     OutputFormat,
@@ -82,6 +87,54 @@ def test_mono_is_the_mean_and_stereo_is_twice_the_same():
     doubled = OutputFormat(channels=2).applied(info(channels=1))
     (made,) = converted([stereo[:, :1]], info(channels=1), doubled)
     np.testing.assert_array_equal(made, stereo[:, [0, 0]])
+
+
+LEVELS = {"L": 0.1, "R": 0.2, "C": 0.04, "LFE": 0.5, "Ls": 0.02, "Rs": 0.03}
+
+
+@pytest.mark.parametrize("speakers", [WAVE_5_1, OGG_5_1])
+def test_surround_becomes_stereo_by_the_standard(speakers):
+    source = dataclasses.replace(info(channels=6), speakers=speakers)
+    block = np.tile(np.array([LEVELS[name] for name in speakers], dtype=np.float32), (50, 1))
+    wanted = OutputFormat(channels=2)
+    output = wanted.applied(source)
+    (made,) = converted([block], source, output)
+    left, right = 0.1 + 0.70711 * (0.04 + 0.02), 0.2 + 0.70711 * (0.04 + 0.03)
+    np.testing.assert_allclose(made, np.tile([left, right], (50, 1)), atol=1e-5)
+    assert (made.dtype, output.channels, output.speakers) == (np.float32, 2, ())
+    (told,) = conversion_notes(source, output, wanted, "a.wav")
+    assert f"channel {speakers.index('LFE') + 1}," in told
+
+
+def test_other_channels_become_their_mean():
+    source, wanted = info(channels=4), OutputFormat(channels=2)
+    block = np.tile(np.array([0.1, 0.2, 0.3, 0.8], dtype=np.float32), (50, 1))
+    (made,) = converted([block], source, wanted.applied(source))
+    np.testing.assert_allclose(made, np.full((50, 2), 0.35), atol=1e-6)
+    assert (
+        "mean of the recording's 4"
+        in conversion_notes(source, wanted.applied(source), wanted, "a.wav")[0]
+    )
+
+
+def speakers_of(path, channels=6, **settings):
+    """Return the loudspeakers of a file of half a second of silence."""
+    soundfile.write(path, np.zeros((8000, channels)), 16000, **settings)
+    return probe(path).speakers
+
+
+def test_which_files_are_surround(tmp_path):
+    assert speakers_of(tmp_path / "a.wav") == WAVE_5_1
+    assert speakers_of(tmp_path / "a.flac") == WAVE_5_1
+    assert speakers_of(tmp_path / "a.ogg") == OGG_5_1
+    assert speakers_of(tmp_path / "a.wav", channels=5) == ()
+    for mask, expected in ((0x3F, WAVE_5_1), (0x60F, WAVE_5_1), (0, ())):
+        path = tmp_path / "b.wav"
+        soundfile.write(path, np.zeros((800, 6)), 16000, format="WAVEX", subtype="PCM_16")
+        content = bytearray(path.read_bytes())
+        content[40:44] = mask.to_bytes(4, "little")
+        path.write_bytes(content)
+        assert probe(path).speakers == expected
 
 
 @pytest.mark.parametrize(
