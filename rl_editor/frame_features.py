@@ -40,8 +40,8 @@ CONTRAST_FIRST_EDGE_HZ = 200.0
 CONTRAST_QUANTILE = 0.02
 """Share of a band's bins, at least one, whose mean is its peak and its valley."""
 ROLLOFF_SHARE = 0.85
-ROLLOFF_GROUP = 32
-"""Bins summed at once; divides n_fft / 2."""
+BIN_GROUP = 32
+"""Bins that are summed at once for centroid, bandwidth and rolloff; divides n_fft / 2."""
 ROLLOFF_ROUNDING = 1e-5
 """Relative error that a running sum of 1025 numbers in single precision may have."""
 FLATNESS_FLOOR = 1e-10
@@ -137,8 +137,10 @@ class _Measured:
         power = np.square(magnitude)
         self.mel_power[rows] = mel_spectrum(power, self.config)
         self.values[rows, CHROMA] = _unit_maximum(power @ chroma_bank(self.config))
-        self.values[rows, 2:4] = _centroid_and_bandwidth(magnitude, self.config)
-        self.values[rows, 4] = _rolloff_bins(magnitude) * (self.config.sr / self.config.n_fft)
+        moments = _group_moments(magnitude)
+        hz_a_bin = self.config.sr / self.config.n_fft
+        self.values[rows, 2:4] = _centroid_and_bandwidth(moments, magnitude[:, -1]) * hz_a_bin
+        self.values[rows, 4] = _rolloff_bins(magnitude, moments[..., 0]) * hz_a_bin
         self.values[rows, 5] = _flatness(power)
         bands = contrast_bands(self.config)
         _contrast_extremes(magnitude, bands, self.peak[rows], self.valley[rows])
@@ -146,8 +148,8 @@ class _Measured:
     def fill_time_domain(self, signal: NDArray[np.float32]) -> None:
         """Fill RMS and zero crossing rate, which librosa takes from the unwindowed frames."""
         for first, frames in frame_blocks(signal, self.config):
-            mean_square = np.einsum("ts,ts->t", frames, frames) / self.config.n_fft
-            self.values[first : first + len(frames), 1] = np.sqrt(mean_square)
+            energy = _frame_sums(np.square(_samples(frames, self.config)), self.config)
+            self.values[first : first + len(frames), 1] = np.sqrt(energy / self.config.n_fft)
         for first, frames in frame_blocks(signal, self.config, pad_mode="edge"):
             self.values[first : first + len(frames), 6] = _zero_crossing_rate(frames, self.config)
 
@@ -236,59 +238,90 @@ def _contrast_extremes(
 ) -> None:
     """Fill `peak` and `valley` [T, 7] with the means of each band's highest and lowest bins."""
     for column, (bins, n_extreme) in enumerate(bands):
-        band = magnitude[:, bins]
-        if n_extreme == 1:
-            band.max(axis=1, out=peak[:, column])
-            band.min(axis=1, out=valley[:, column])
-            continue
-        ordered = np.sort(band, axis=1)  # vectorised in numpy, 10 times faster than partition
-        ordered[:, -n_extreme:].mean(axis=1, out=peak[:, column])
-        ordered[:, :n_extreme].mean(axis=1, out=valley[:, column])
+        # Vectorised in numpy: 10 times faster than partition, and faster than max and min.
+        ordered = np.sort(magnitude[:, bins], axis=1)
+        mean = np.full(n_extreme, 1.0 / n_extreme, dtype=np.float32)
+        np.matmul(ordered[:, -n_extreme:], mean, out=peak[:, column])
+        np.matmul(ordered[:, :n_extreme], mean, out=valley[:, column])
+
+
+def _group_moments(magnitude: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return [T, G, 3] sums of magnitude x (bin - middle of its group)^k, k = 0 to 2.
+
+    The last bin, at half the sample rate, is in no group.
+    """
+    offset = np.arange(BIN_GROUP, dtype=np.float32) - np.float32((BIN_GROUP - 1) / 2)
+    powers = np.stack([np.ones_like(offset), offset, np.square(offset)], axis=1)
+    groups = magnitude[:, :-1].reshape(len(magnitude), -1, BIN_GROUP)
+    return groups @ powers
 
 
 def _centroid_and_bandwidth(
-    magnitude: NDArray[np.float32], config: AnalysisConfig
+    moments: NDArray[np.float32], last: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """Return [T, 2] centroid and bandwidth in Hz; 0 in silence."""
-    frequencies = bin_frequencies_hz(config)
+    """Return [T, 2] centroid and bandwidth in bins; 0 in silence.
+
+    Args:
+        moments: [T, G, 3] of `_group_moments`.
+        last: [T] magnitude of the bin after all groups.
+    """
     # Double precision: the variance of a pure tone is a small difference of large moments.
-    moments = magnitude.astype(np.float64) @ np.stack(
-        [np.ones_like(frequencies), frequencies, frequencies**2], axis=1
-    )
-    total = np.where(moments[:, 0] < np.finfo(np.float32).tiny, 1.0, moments[:, 0])
-    centroid = moments[:, 1] / total
-    bandwidth = np.sqrt(np.maximum(moments[:, 2] / total - centroid**2, 0.0))
+    # Within a group they are small, and single precision is enough.
+    sums, slopes, squares = np.moveaxis(moments.astype(np.float64), 2, 0)
+    n_groups = sums.shape[1]
+    middle = np.arange(n_groups) * BIN_GROUP + (BIN_GROUP - 1) / 2
+    last_bin = float(n_groups * BIN_GROUP)
+    total = sums.sum(axis=1) + last
+    first = sums @ middle + slopes.sum(axis=1) + last * last_bin
+    second = sums @ middle**2 + 2.0 * (slopes @ middle) + squares.sum(axis=1) + last * last_bin**2
+    total = np.where(total < np.finfo(np.float32).tiny, 1.0, total)
+    centroid = first / total
+    bandwidth = np.sqrt(np.maximum(second / total - centroid**2, 0.0))
     return np.stack([centroid, bandwidth], axis=1)
 
 
-def _rolloff_bins(magnitude: NDArray[np.float32]) -> NDArray[np.int64]:
+def _rolloff_bins(
+    magnitude: NDArray[np.float32], group_sums: NDArray[np.float32]
+) -> NDArray[np.int64]:
     """Return [T] the first bin below or at which 85% of the summed magnitude lies.
 
-    Bins are summed in groups first, which is four times faster than one running sum over all.
-    Where that comes so close to the threshold that rounding decides, it is summed as librosa
-    does, bin by bin in single precision.
+    Args:
+        magnitude: [T, bins].
+        group_sums: [T, G], the sum of each `BIN_GROUP` bins; one running sum over all bins takes
+            four times longer. Where that comes so close to the threshold that rounding decides,
+            it is summed as librosa does, bin by bin in single precision.
     """
-    n_frames = len(magnitude)
+    n_frames, n_groups = group_sums.shape
     rows = np.arange(n_frames)
-    groups = magnitude[:, :-1].reshape(n_frames, -1, ROLLOFF_GROUP)
-    ends = np.cumsum(groups @ np.ones(ROLLOFF_GROUP, dtype=np.float32), axis=1)
-    threshold = np.float32(ROLLOFF_SHARE) * (ends[:, -1:] + magnitude[:, -1:])
-    group = np.minimum(np.count_nonzero(ends < threshold, axis=1), groups.shape[1] - 1)
+    ends = group_sums @ np.triu(np.ones((n_groups, n_groups), dtype=np.float32))
+    threshold = np.float32(ROLLOFF_SHARE) * (ends[:, -1] + magnitude[:, -1])
+    is_over = ends >= threshold[:, None]
+    is_over[:, -1] = True
+    group = is_over.argmax(axis=1)
     before = np.where(group > 0, ends[rows, group - 1], np.float32(0.0))
-    running = np.cumsum(np.column_stack([before, groups[rows, group]]), axis=1)
-    bins = group * ROLLOFF_GROUP + np.count_nonzero(running[:, 1:] < threshold, axis=1)
-    unsure = np.abs(running - threshold).min(axis=1) <= ROLLOFF_ROUNDING * threshold[:, 0]
-    exact = np.cumsum(magnitude[unsure], axis=1)
-    bins[unsure] = np.count_nonzero(exact < np.float32(ROLLOFF_SHARE) * exact[:, -1:], axis=1)
+    inside = magnitude[:, :-1].reshape(n_frames, n_groups, BIN_GROUP)[rows, group]
+    running = inside @ np.triu(np.ones((BIN_GROUP, BIN_GROUP), dtype=np.float32))
+    missing = (running + before[:, None]) - threshold[:, None]
+    bins = group * BIN_GROUP + np.count_nonzero(missing < 0.0, axis=1)
+    nearest = np.minimum(np.abs(missing).min(axis=1), np.abs(before - threshold))
+    unsure = nearest <= ROLLOFF_ROUNDING * threshold
+    if unsure.any():
+        exact = np.cumsum(magnitude[unsure], axis=1)
+        bins[unsure] = np.count_nonzero(exact < np.float32(ROLLOFF_SHARE) * exact[:, -1:], axis=1)
     return bins
 
 
 def _flatness(power: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return [T] geometric over arithmetic mean of the power spectrum, in (0, 1]."""
     floored = np.maximum(power, np.float32(FLATNESS_FLOOR))
-    mean = np.full(floored.shape[1], 1.0 / floored.shape[1], dtype=np.float32)
-    arithmetic = floored @ mean
-    return np.exp(np.log(floored, out=floored) @ mean) / arithmetic
+    n_bins = floored.shape[1]
+    arithmetic = floored @ np.full(n_bins, 1.0 / n_bins, dtype=np.float32)
+    # Half as many logarithms: of products of two, which single precision holds easily.
+    half = n_bins // 2
+    pairs = np.log(floored[:, :half] * floored[:, half : 2 * half])
+    summed = pairs @ np.ones(half, dtype=np.float32)
+    summed += np.log(floored[:, 2 * half :]).sum(axis=1)
+    return np.exp(summed / np.float32(n_bins)) / arithmetic
 
 
 def _unit_maximum(chroma: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -297,13 +330,30 @@ def _unit_maximum(chroma: NDArray[np.float32]) -> NDArray[np.float32]:
     return chroma / np.where(highest < np.finfo(np.float32).tiny, np.float32(1.0), highest)
 
 
-def _zero_crossing_rate(frames: NDArray[np.float32], config: AnalysisConfig) -> NDArray[np.float64]:
+def _samples(frames: NDArray[np.float32], config: AnalysisConfig) -> NDArray[np.float32]:
+    """Return the signal under a block of overlapping frames [T, n_fft], each sample once."""
+    return np.concatenate([frames[:-1, : config.hop_length].ravel(), frames[-1]])
+
+
+def _frame_sums(values: NDArray[np.float32], config: AnalysisConfig) -> NDArray[np.float32]:
+    """Return [T] the sum of `values`, one a sample, over each of the frames that cover them.
+
+    A frame is some whole hops and the head of one more, and each hop is summed once.
+    """
+    hop, (n_whole, n_head) = config.hop_length, divmod(config.n_fft, config.hop_length)
+    hops = np.pad(values, (0, hop - n_head)).reshape(-1, hop)
+    whole = hops[:-1] @ np.ones(hop, dtype=np.float32)
+    head = hops[n_whole:, :n_head] @ np.ones(n_head, dtype=np.float32)
+    return np.lib.stride_tricks.sliding_window_view(whole, n_whole).sum(axis=1) + head
+
+
+def _zero_crossing_rate(frames: NDArray[np.float32], config: AnalysisConfig) -> NDArray[np.float32]:
     """Return [T] sign changes in each of a block of overlapping frames, a sample."""
-    samples = np.concatenate([frames[:-1, : config.hop_length].ravel(), frames[-1]])
-    negative = samples < -np.float32(ZERO_CROSSING_FLOOR)
-    count = np.cumsum(np.append(False, negative[1:] != negative[:-1]), dtype=np.int32)
-    start = np.arange(len(frames)) * config.hop_length
-    return (count[start + config.n_fft - 1] - count[start]) / config.n_fft
+    negative = _samples(frames, config) < -np.float32(ZERO_CROSSING_FLOOR)
+    crossed = np.append(False, negative[1:] != negative[:-1]).astype(np.float32)
+    # The change from the sample before a frame is not in it.
+    before = crossed[np.arange(len(frames)) * config.hop_length]
+    return (_frame_sums(crossed, config) - before) / np.float32(config.n_fft)
 
 
 def _dct_matrix(n_mels: int) -> NDArray[np.float32]:

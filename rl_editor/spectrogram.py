@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from rl_editor.config import AnalysisConfig
 
-BLOCK_FRAMES = 256
-"""Frames handed on at a time: 1 MB of magnitudes, few enough blocks that calls cost little."""
+BLOCK_FRAMES = 512
+"""Frames handed on at a time: 2 MB of magnitudes, few enough blocks that calls cost little."""
 _TRANSFORM_FRAMES = 64
 """Frames transformed at a time: 1 MB of windowed samples, which stay in the processor's cache."""
-_MEL_PIECES = 4
-"""Parts of the mel bank, each as wide as its bands reach: a quarter of the products."""
+_MEL_PIECES = 8
+"""Parts of the mel bank, each as wide as its bands reach: an eighth of the products."""
 
 N_CHROMA = 12
 MEL_BREAK_HZ = 1000.0
@@ -90,7 +90,7 @@ def magnitude_blocks(
         for start in range(0, len(frames), _TRANSFORM_FRAMES):
             part = frames[start : start + _TRANSFORM_FRAMES]
             spectrum = rfft(np.multiply(part, window, out=windowed[: len(part)]), axis=1)
-            magnitude[start : start + len(part)] = np.abs(spectrum)
+            np.abs(spectrum.astype(np.complex64), out=magnitude[start : start + len(part)])
         yield first, magnitude
 
 
