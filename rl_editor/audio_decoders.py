@@ -25,6 +25,7 @@ from rl_editor.audio_containers import (
     surround_speakers,
 )
 from rl_editor.errors import UserError
+from rl_editor.extras import install_hint
 from rl_editor.units import format_time
 
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 4_000, 768_000
@@ -204,8 +205,8 @@ def _open_av(path: str | Path, refusal: soundfile.LibsndfileError) -> Decoder:
     except ImportError as error:
         if Path(path).suffix.lower() in CODEC_SUFFIXES:
             raise UserError(
-                f"{path} needs a decoder that is not installed; install it with "
-                "pip install 'rl_editor[codecs]', or export the recording as .wav."
+                f"{path} needs a decoder that is not installed; run {install_hint('codecs')}, or "
+                "export the recording as .wav."
             ) from error
         raise _not_audio(path) from refusal
     return AvDecoder(path)
@@ -355,5 +356,5 @@ def _damaged(info: AudioInfo, position: int) -> UserError:
 def _not_audio(path: str | Path) -> UserError:
     return UserError(
         f"{path} is not an audio file in a codec that can be decoded; wav, flac, mp3, ogg, opus, "
-        "aiff and, with rl_editor[codecs], m4a and more are expected: export it as .wav."
+        "aiff and, with the extra [codecs], m4a and more are expected: export it as .wav."
     )

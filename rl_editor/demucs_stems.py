@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from rl_editor.config import AnalysisConfig
 from rl_editor.errors import UserError
+from rl_editor.extras import install_hint
 from rl_editor.frame_features import centre_onsets, mean_rise
 from rl_editor.spectrogram import frame_blocks, magnitude_blocks, mel_bank
 from rl_editor.stems import STEM_NAMES, StemFrames, stem_level_db
@@ -63,8 +64,8 @@ def load_demucs(model: str) -> DemucsModel:
         from demucs.repo import ModelLoadingError
     except ImportError as error:
         raise UserError(
-            "Stems by Demucs need the package demucs, which is not installed; install it with "
-            "`pip install 'rl_editor[stems]'` or use the offline stems."
+            "stems by Demucs need the package demucs, which is not installed; run "
+            f"{install_hint('stems')}, or use the offline stems."
         ) from error
     name, folder = split_model(model)
     if folder is not None and not folder.is_dir():

@@ -27,6 +27,7 @@ from rl_editor.actions import (
 )
 from rl_editor.config import EpisodeConfig, RewardConfig
 from rl_editor.errors import UserError
+from rl_editor.extras import install_hint
 from rl_editor.features import FEATURE_NAMES
 from rl_editor.observation import N_CONTEXT
 from rl_editor.vector_environment import EditingProblem, Episode, Task, to_action
@@ -36,8 +37,7 @@ try:
     from gymnasium import spaces
 except ImportError as error:
     raise UserError(
-        "The environment needs Gymnasium, which is not installed; run "
-        "pip install 'rl_editor[train]'."
+        f"the environment needs Gymnasium, which is not installed; run {install_hint('train')}."
     ) from error
 
 ENV_ID = "rl_editor/MusicEditing-v0"

@@ -21,6 +21,7 @@ import numpy as np
 
 from rl_editor.config import Config, TrainConfig
 from rl_editor.errors import UserError
+from rl_editor.extras import install_hint
 from rl_editor.policy_inputs import N_INPUTS, Normalisation
 from rl_editor.training_data import TrainingData, check_data_dir, load_training_data
 from rl_editor.vector_environment import EditingProblem, VectorEnvironment
@@ -103,7 +104,7 @@ def _parse_flags(argv: Sequence[str] | None, defaults: Config) -> Config:
 def _missing(module: str) -> UserError:
     return UserError(
         f"training needs the Python package {module}, which is not installed; run "
-        "pip install 'rl_editor[train]'."
+        f"{install_hint('train')}."
     )
 
 

@@ -2,6 +2,7 @@
 
 import builtins
 import os
+import re
 import struct
 import sys
 import zlib
@@ -21,6 +22,7 @@ from rl_editor.audio import (
     read_mono,
 )
 from rl_editor.errors import UserError
+from rl_editor.extras import install_hint
 from rl_editor.tests.test_audio import SR, noise, write, write_av
 
 
@@ -169,7 +171,7 @@ def test_sample_rate_out_of_reason(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("a.m4a", r"pip install 'rl_editor\[codecs\]'"), ("a.txt", "is not an audio file")],
+    [("a.m4a", re.escape(install_hint("codecs"))), ("a.txt", "is not an audio file")],
 )
 def test_without_pyav(tmp_path, monkeypatch, name, expected):
     real_import = builtins.__import__

@@ -1,5 +1,6 @@
 """Demucs stems through the package's real loading and applying code, on a tiny random model."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from rl_editor.config import AnalysisConfig
 from rl_editor.demucs_stems import DemucsModel, demucs_stems, load_demucs, split_model
 from rl_editor.errors import UserError
+from rl_editor.extras import install_hint
 from rl_editor.stems import STEM_NAMES
 
 CONFIG = AnalysisConfig()
@@ -30,7 +32,7 @@ def test_a_path_is_a_folder_and_a_name(model, expected):
 def test_without_the_package_the_user_is_told_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "demucs", None)
     monkeypatch.setitem(sys.modules, "demucs.pretrained", None)
-    with pytest.raises(UserError, match=r"rl_editor\[stems\]"):
+    with pytest.raises(UserError, match=re.escape(install_hint("stems"))):
         load_demucs("htdemucs")
 
 

@@ -14,6 +14,7 @@ from rl_editor import checkpoint, train
 from rl_editor.cache import Cache
 from rl_editor.config import AgentConfig, Config, EpisodeConfig, TrainConfig
 from rl_editor.errors import UserError
+from rl_editor.extras import install_hint
 from rl_editor.grid import steady_grid
 from rl_editor.infer import edit
 from rl_editor.session_files import write_session
@@ -191,7 +192,7 @@ def test_missing_folders_and_packages_are_told_at_the_start(tmp_path, monkeypatc
         with monkeypatch.context() as context:
             context.setitem(sys.modules, module, None)
             assert train.main(["--data_dir", str(tmp_path), "--save_dir", str(tmp_path)]) == 2
-            assert "pip install 'rl_editor[train]'" in capsys.readouterr().err
+            assert f"run {install_hint('train')}." in capsys.readouterr().err
 
 
 def test_pieces_are_split_whole():
