@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING
 
 from rl_editor import __version__
 from rl_editor.errors import UserError
+from rl_editor.stopping import EXIT_TERMINATED, EXIT_USER_ERROR, exit_code, terminable
 
 if TYPE_CHECKING:
     from rl_editor.conversion import OutputFormat
     from rl_editor.infer import EditResult
-
-EXIT_USER_ERROR = 2
-EXIT_INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,9 +44,10 @@ def infer_main(argv: Sequence[str] | None = None) -> int:
 def run_command(command: Callable[[], int]) -> int:
     """Return a command's exit code; a `UserError` is one sentence on standard error and 2."""
     try:
-        code = command()
-        sys.stdout.flush()
-        return code
+        with terminable():
+            code = command()
+            sys.stdout.flush()
+            return code
     except BrokenPipeError:
         # who read the summary has stopped; the files are written (Python's docs on SIGPIPE)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -56,9 +55,11 @@ def run_command(command: Callable[[], int]) -> int:
     except UserError as error:
         print(f"rl-editor: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
-    except KeyboardInterrupt:
-        print("rl-editor: interrupted; no half-written file was left.", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    except KeyboardInterrupt as interrupt:
+        code = exit_code(interrupt)
+        word = "stopped" if code == EXIT_TERMINATED else "interrupted"
+        print(f"rl-editor: {word}; no half-written file was left.", file=sys.stderr)
+        return code
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -23,6 +23,7 @@ from rl_editor.config import Config, TrainConfig
 from rl_editor.errors import UserError
 from rl_editor.extras import install_hint
 from rl_editor.policy_inputs import N_INPUTS, Normalisation
+from rl_editor.stopping import EXIT_USER_ERROR, exit_code, terminable
 from rl_editor.training_data import TrainingData, check_data_dir, load_training_data
 from rl_editor.vector_environment import EditingProblem, VectorEnvironment
 
@@ -33,19 +34,17 @@ if TYPE_CHECKING:
     from rl_editor.rollout import Environment
     from rl_editor.run_log import RunLog
 
-EXIT_USER_ERROR = 2
-EXIT_INTERRUPTED = 130
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     try:
-        train(*parse(argv))
+        with terminable():
+            train(*parse(argv))
     except UserError as error:
         print(f"rl-editor train: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+    except KeyboardInterrupt as interrupt:
+        return exit_code(interrupt)
     return 0
 
 
@@ -139,9 +138,9 @@ class Run:
 def train(config: Config, start_from: Checkpoint | None = None) -> Path:
     """Train as the settings say and return the path of `best.pt`.
 
-    An interrupt (Ctrl-C) leaves `latest.pt` as far as it came and is raised again. A run that
-    starts from a checkpoint of an earlier PPO run goes on at its epoch, with the optimiser's
-    moments new.
+    An interrupt (Ctrl-C, SIGTERM) leaves `latest.pt` as far as it came and is raised again. A
+    run that starts from a checkpoint of an earlier PPO run goes on at its epoch, with the
+    optimiser's moments new.
 
     Raises:
         UserError: about the folders, the data, the settings or a package that is missing.

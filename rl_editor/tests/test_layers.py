@@ -10,7 +10,7 @@ import pytest
 import rl_editor
 
 STAGES = {
-    "base": "atomic config errors extras materials units",
+    "base": "atomic config errors extras materials stopping units",
     "analysis": """
         analysis audio audio_containers audio_decoders audio_writer beat_bars beat_decoding
         conversion
@@ -20,7 +20,9 @@ STAGES = {
         actions edit_state edl edl_fields edl_types effects grid_lines join_measures join_search
         joins render spans spelling""",
     "dataset": """
-        alignment demonstrations jump_path pairs reference_sessions session_files session_flaws
+        alignment demonstrations jump_path pairs performance_demonstrations performances
+        reference_sessions score_arrangements score_rendering score_takes scores session_files
+        session_flaws
         session_plan session_settings session_sounds session_speech sessions truth
         waveform_match""",
     "environment": "environment observation rewards subprocess_vec_env vector_environment",

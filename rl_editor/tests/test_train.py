@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -169,6 +171,15 @@ def test_an_interrupt_leaves_the_latest_checkpoint(tmp_path, made_data, monkeypa
         train.train(small_config(tmp_path, epochs=5))
     assert checkpoint.load(tmp_path / "models" / "latest.pt").metrics["epoch"] == 1
     assert "interrupted after epoch 1" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without telling it")
+def test_a_terminated_run_leaves_the_latest_checkpoint(tmp_path, made_data, monkeypatch):
+    config = small_config(tmp_path, epochs=5)
+    monkeypatch.setattr(train, "parse", lambda argv: (config, None))
+    monkeypatch.setattr(train, "_improve", lambda *a: signal.raise_signal(signal.SIGTERM))
+    assert train.main([]) == 143
+    assert checkpoint.load(tmp_path / "models" / "latest.pt").metrics["epoch"] == 0
 
 
 def test_schedules():
