@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,8 @@ _LOG_STOP_S = (0.8, 2.2)
 """Logarithm (base 10) of the shortest mean distance between stops, seconds of the piece."""
 _SHORTEST_S = 0.3
 """Shortest sound of a gap."""
+_FLAWED_STARTS = 0.4
+"""Share of the false starts in which something goes wrong before they are broken off."""
 _LONGEST_LATE_BEATS = 64
 """Longest passage that is recorded again at the end."""
 
@@ -72,20 +75,58 @@ class Part:
 _ATTEMPTS = (Material.FALSE_START, Material.FLAWED_TAKE)
 
 
+class Performer(Protocol):
+    """Plays attempts that will not stay."""
+
+    def attempt(self, start: int, stop: int, flawed_share: float) -> Audio:
+        """Return [n, C] the samples [start, stop) of the piece as played this once.
+
+        `flawed_share` is the probability that something goes wrong.
+        """
+
+
 def plan_session(
-    signal: Audio, sr: int, grid: BeatGrid, rng: np.random.Generator, settings: SessionSettings
+    signal: Audio,
+    sr: int,
+    grid: BeatGrid,
+    rng: np.random.Generator,
+    settings: SessionSettings,
+    performer: Performer | None = None,
 ) -> list[Part]:
-    """Return the parts of a session for the piece `signal` [S, C], in recording order."""
+    """Return the parts of a session for the piece `signal` [S, C], in recording order.
+
+    Attempts are copies of the piece, changed by `session_flaws`, unless a `performer` plays them.
+    """
     share = rng.uniform(*settings.unwanted_share)
     if share <= 0.0:
         return [_wanted(0, len(signal))]
     planner = _Planner(signal, sr, grid, rng, settings)
+    if performer is not None:
+        planner.performer = performer
     planner.insert_events(round(share / (1.0 - share) * len(signal)))
     return planner.parts()
 
 
 def _wanted(start: int, stop: int) -> Part:
     return Part(Material.MUSIC, stop - start, wanted=True, start=start)
+
+
+class _Copies:
+    """The performer who has only the finished track to make attempts from."""
+
+    def __init__(
+        self, signal: Audio, sr: int, beat: int, plays_anew: bool, rng: np.random.Generator
+    ) -> None:
+        self.signal, self.sr, self.beat = signal, sr, beat
+        self.plays_anew, self.rng = plays_anew, rng
+
+    def attempt(self, start: int, stop: int, flawed_share: float) -> Audio:
+        audio = self.signal[start:stop]
+        if self.plays_anew:
+            audio = played_anew(audio, self.sr, self.beat, self.rng)
+        if flawed_share >= 1.0 or self.rng.random() < flawed_share:
+            audio, _ = spoil(audio, self.sr, self.beat, self.rng)
+        return audio
 
 
 class _Planner:
@@ -114,7 +155,8 @@ class _Planner:
         self.pending: list[str] = []
         self.typical_s = 10.0 ** rng.uniform(0.0, 1.0)
         self.max_places = 1 + int(len(signal) / sr / 10.0 ** rng.uniform(*_LOG_STOP_S))
-        self.plays_anew = rng.random() < settings.played_anew
+        plays_anew = rng.random() < settings.played_anew
+        self.performer: Performer = _Copies(signal, sr, self.beat, plays_anew, rng)
         self.levels_db = {name: rng.uniform(*settings.junk_level_db) for name in FILLS}
 
     def insert_events(self, target: int) -> None:
@@ -229,9 +271,7 @@ class _Planner:
         for _ in range(int(self.rng.choice([1, 1, 1, 2, 3, 4]))):
             n = int(self.rng.integers(1, 9)) * int(self.rng.choice([self.beat, bar]))
             n = min(n, len(self.signal) - place, max(2 * self.beat, self.left))
-            audio = self._attempt(place, place + n)
-            if self.rng.random() < 0.4:
-                audio, _ = spoil(audio, self.sr, self.beat, self.rng)
+            audio = self.performer.attempt(place, place + n, _FLAWED_STARTS)
             audio = break_off(audio, self.sr, self.rng)
             parts.append(Part(Material.FALSE_START, len(audio), audio=audio))
             if self.rng.random() < 0.9:
@@ -242,17 +282,12 @@ class _Planner:
         """Play a passage with flaws, to its end or not, then again."""
         place = self._line()
         n = self._take_length(place)
-        audio, _ = spoil(self._attempt(place, place + n), self.sr, self.beat, self.rng)
+        audio = self.performer.attempt(place, place + n, 1.0)
         is_broken_off = self.rng.random() < self.settings.broken_off
         if is_broken_off:
             audio = break_off(audio, self.sr, self.rng)
         parts = [Part(Material.FLAWED_TAKE, len(audio), audio=audio)]
         self._insert(place, parts + self._before_retake(place))
-
-    def _attempt(self, start: int, stop: int) -> Audio:
-        """Return the passage as played in an attempt that will not stay."""
-        passage = self.signal[start:stop]
-        return played_anew(passage, self.sr, self.beat, self.rng) if self.plays_anew else passage
 
     def _second_take(self) -> None:
         """Play a passage twice without a flaw."""
@@ -298,7 +333,7 @@ class _Planner:
             return
         begin, end = sorted(int(x) for x in self.rng.choice(inner, 2, replace=False))
         end = min(end, begin + _LONGEST_LATE_BEATS * self.beat)
-        audio, _ = spoil(self._attempt(begin, end), self.sr, self.beat, self.rng)
+        audio = self.performer.attempt(begin, end, 1.0)
         flawed = Part(Material.FLAWED_TAKE, len(audio), audio=audio)
         blocks[chosen] = [*block[:-1], _wanted(start, begin), flawed]
         blocks.insert(chosen + 1, [_wanted(end, start + block[-1].n)])

@@ -72,10 +72,10 @@ def make_session(
         signal = signal.mean(axis=1, keepdims=True)
     parts = plan_session(signal, sr, grid, rng, settings)
     raw = _lay_out(parts, signal, sr, rng)
-    scale = _record(raw, _peak(signal), sr, rng, settings)
+    scale = record(raw, _peak(signal), sr, rng, settings)
     gains = tuple(p.gain * scale if p.start is not None else 1.0 for p in parts)
-    truth = _truth(parts, len(raw), sr)
-    return Session(raw, sr, truth, gains, settings.name, _summary(truth))
+    truth = truth_of(parts, len(raw), sr)
+    return Session(raw, sr, truth, gains, settings.name, summary(truth))
 
 
 def _lay_out(parts: list[Part], signal: Audio, sr: int, rng: np.random.Generator) -> Audio:
@@ -129,7 +129,7 @@ def _ring_in(raw: Audio, offset: int, before: Part, after: Part, signal: Audio, 
     )
 
 
-def _record(
+def record(
     raw: Audio, track_peak: float, sr: int, rng: np.random.Generator, settings: SessionSettings
 ) -> float:
     """Add the colour of a device to `raw` in place and return the level it was recorded at."""
@@ -200,7 +200,8 @@ class _Colour:
         return np.interp(phase, table_phase, table).astype(np.float32)
 
 
-def _truth(parts: list[Part], n_samples: int, sr: int) -> Truth:
+def truth_of(parts: list[Part], n_samples: int, sr: int) -> Truth:
+    """Return what is true about the parts of a recording of `n_samples` in all."""
     edges_s = samples_to_seconds(np.concatenate([[0], np.cumsum([p.n for p in parts])]), sr)
     segments = tuple(
         Segment(
@@ -216,7 +217,7 @@ def _truth(parts: list[Part], n_samples: int, sr: int) -> Truth:
     return Truth(samples_to_seconds(n_samples, sr), segments)
 
 
-def _summary(truth: Truth) -> str:
+def summary(truth: Truth) -> str:
     """Return one line such as `3:10.0 of 5:02.1 wanted; talk 0:40.2, tuning 0:12.0`."""
     wanted_s = sum(s.end_s - s.start_s for s in truth.segments if s.wanted)
     line = f"{format_time(wanted_s)} of {format_time(truth.duration_s)} wanted"

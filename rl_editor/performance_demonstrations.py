@@ -1,0 +1,85 @@
+"""Demonstrations out of MIDI scores: an arrangement, an excerpt, a session in which it was played.
+
+In: a MIDI file and a number. Out: a `Demonstration`; the same inputs give the same one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from rl_editor.analysis import analyze_signal, schema_name
+from rl_editor.cache import Cache, file_sha256, track_key
+from rl_editor.config import AnalysisConfig
+from rl_editor.demonstrations import Demonstration, demonstrate
+from rl_editor.performances import make_performance
+from rl_editor.score_arrangements import arranged
+from rl_editor.score_rendering import find_soundfont, soundfont_renderer
+from rl_editor.scores import Score, excerpt, read_score
+from rl_editor.session_settings import SessionSettings
+from rl_editor.sessions import Session
+
+VERSION = 1
+"""Raised with every change that makes other sessions out of the same score."""
+EXCERPT_S = (20.0, 180.0)
+"""Range of the excerpts' lengths, drawn evenly on a logarithmic scale, s."""
+_FEWEST_BEATS, _FEWEST_NOTES = 16, 24
+_TRIES = 20
+
+
+def performance_session(score_path: str | Path, number: int, seed: int) -> Session:
+    """Return session `number` in which a score was played, at the analysis rate.
+
+    Raises:
+        UserError: the file is no score; `mido`, `tinysoundfont` or a soundfont is missing.
+    """
+    rng = np.random.default_rng([seed, number, int(file_sha256(score_path)[:8], 16)])
+    score = random_excerpt(arranged(read_score(score_path), rng), rng)
+    settings = SessionSettings.draw(rng)
+    return make_performance(score, AnalysisConfig().sr, rng, settings, soundfont_renderer())
+
+
+def performance_demonstration(
+    score_path: str | Path, number: int, seed: int, cache: Cache | None
+) -> Demonstration:
+    """Return the demonstration of session `number` in which a score was played.
+
+    Raises:
+        UserError: see `performance_session`.
+    """
+    session = performance_session(score_path, number, seed)
+    settings = {
+        "performance": VERSION,
+        "number": number,
+        "seed": seed,
+        "samples": len(session.signal),
+        "features": schema_name(),
+        "soundfont": find_soundfont().stat().st_size,
+    }
+    key = track_key(file_sha256(score_path), settings)
+    track = cache.load_track(key) if cache is not None else None
+    if track is None:
+        track = analyze_signal(session.signal.mean(axis=1))
+        if cache is not None:
+            cache.store_track(key, track)
+    return demonstrate(track, session.truth)
+
+
+def random_excerpt(score: Score, rng: np.random.Generator) -> Score:
+    """Return some bars of a score in which there is something to hear."""
+    bars = score.grid.bar_lines()
+    bars_s = score.bars_s
+    for _ in range(_TRIES):
+        longest_s = min(EXCERPT_S[1], score.duration_s)
+        shortest_s = min(EXCERPT_S[0], longest_s)
+        length_s = float(np.exp(rng.uniform(np.log(shortest_s), np.log(longest_s))))
+        start_s = rng.uniform(0.0, score.duration_s - length_s)
+        first, last = np.searchsorted(bars_s, [start_s, start_s + length_s])
+        first, last = int(bars[first]), int(bars[min(last, len(bars) - 1)])
+        if last - first < _FEWEST_BEATS:
+            continue
+        part = excerpt(score, first, last)
+        if len(part.notes) >= _FEWEST_NOTES:
+            return part
+    return score
