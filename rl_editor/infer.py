@@ -8,7 +8,6 @@ not at all.
 from __future__ import annotations
 
 import dataclasses
-import os
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -25,6 +24,7 @@ from rl_editor.errors import UserError
 from rl_editor.features import FEATURE_NAMES
 from rl_editor.joins import fit_joins
 from rl_editor.numpy_policy import NumpyPolicy
+from rl_editor.output_paths import output_paths, report_mark
 from rl_editor.planner import Plan, keep_everything, plan
 from rl_editor.progress import Progress
 from rl_editor.reasons import decisions, removed_seconds
@@ -99,8 +99,10 @@ def edit(
     Args:
         input_path: the raw recording.
         output_path: the edited track; its suffix chooses the format. By default
-            `NAME_edited.wav` (or the source's own format, where it can be written) beside it.
-        edl_path, report_path: by default beside the output, `.edl.json` and `.report.html`.
+            `NAME_edited.wav` (or the source's own format, where it can be written) beside it,
+            under a name that is not taken; a file that is named here is replaced at the end.
+        edl_path, report_path: by default beside the output, `.edl.json` and `.report.html`;
+            there only those of an earlier edit to this output are replaced (`output_paths`).
         options: all wishes at once.
         wishes: single fields of `EditOptions`, such as `keep_ratio=0.5`.
 
@@ -109,7 +111,8 @@ def edit(
     """
     chosen = dataclasses.replace(options or EditOptions(), **wishes)
     check_file(input_path)
-    source, paths = Path(input_path), _output_paths(input_path, output_path, edl_path, report_path)
+    source = Path(input_path)
+    paths = output_paths(source, output_path, edl_path, report_path)
     _check_wishes(chosen)
     loaded = checkpoint.load(chosen.checkpoint or default_checkpoint())
     checkpoint.check_schema(loaded, schema_name(chosen.stems))
@@ -118,7 +121,6 @@ def edit(
     audio.check_output(source, paths[0], wanted.applied(info, paths[0]), wanted.subtype)
     for extra in paths[1:]:
         audio.check_writable(source, extra)
-    _check_distinct(paths)
     with Progress(visible=not chosen.quiet) as progress:
         track = analyze(
             source,
@@ -140,7 +142,8 @@ def edit(
         )
         write_edl(edl, paths[1])
         removed = removed_seconds(edl.decisions, made, track.grid)
-        report.write_report(edl, track, removed, paths[2])
+        mark = report_mark(paths[0], paths[1])
+        report.write_report(edl, track, removed, paths[2], mark=mark)
     gain_db, found = rendered.gain_applied_db, made.music_found
     return EditResult(*paths, edl, track, removed, gain_db, found, rendered.notes)
 
@@ -157,54 +160,6 @@ def _check_wishes(options: EditOptions) -> None:
             "0.5 keeps half of the recording."
         )
     check_hints(options.tempo_bpm, options.meter)
-
-
-def _output_paths(
-    input_path: str | Path,
-    output_path: str | Path | None,
-    edl_path: str | Path | None,
-    report_path: str | Path | None,
-) -> tuple[Path, Path, Path]:
-    """Return where the track, its decision list and its report go."""
-    source = Path(input_path)
-    if output_path is None:
-        suffix = source.suffix.lower()
-        suffix = suffix if suffix in audio.WRITABLE_SUFFIXES else ".wav"
-        output = _unused(source.with_name(f"{source.stem}_edited{suffix}"))
-    else:
-        output = Path(output_path)
-        if os.path.isdir(output):  # False where Path.is_dir raises: a name that is too long
-            raise UserError(f"the output {output} is a folder; name a file in it.")
-    edl, report_page = _beside(output)
-    return (
-        output,
-        Path(edl_path) if edl_path else edl,
-        Path(report_path) if report_path else report_page,
-    )
-
-
-def _beside(output: Path) -> tuple[Path, Path]:
-    """Return where the decision list and the report of an output go by default."""
-    return output.with_suffix(".edl.json"), output.with_suffix(".report.html")
-
-
-def _check_distinct(paths: tuple[Path, Path, Path]) -> None:
-    places = [os.path.realpath(path) for path in paths]
-    for path, place in zip(paths, places, strict=True):
-        if places.count(place) > 1:
-            raise UserError(
-                f"three places are needed for the track, its edit list and its report, but {path} "
-                "is named twice; choose another name."
-            )
-
-
-def _unused(path: Path) -> Path:
-    """Return `path`, or the first `NAME-2`, `NAME-3`, ... of which no file exists yet."""
-    number, candidate = 2, path
-    while any(os.path.lexists(made) for made in (candidate, *_beside(candidate))):
-        candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
-        number += 1
-    return candidate
 
 
 def _decide(loaded: checkpoint.Checkpoint, track: Track, options: EditOptions) -> Plan:

@@ -44,7 +44,12 @@ svg { width: 100%; height: auto; }
 
 
 def write_report(
-    edl: EditDecisionList, track: Track, removed_s: dict[str, float], path: str | Path
+    edl: EditDecisionList,
+    track: Track,
+    removed_s: dict[str, float],
+    path: str | Path,
+    *,
+    mark: str = "",
 ) -> None:
     """Write the page of an edit; it appears whole or not at all.
 
@@ -53,11 +58,12 @@ def write_report(
         track: the analysis of the recording.
         removed_s: seconds removed by kind of material.
         path: of the page.
+        mark: tag that tells which edit the page belongs to (`output_paths.report_mark`).
 
     Raises:
         UserError: the page cannot be written.
     """
-    page = render_page(edl, track, removed_s)
+    page = render_page(edl, track, removed_s, mark=mark)
     try:
         with atomic_path(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
@@ -68,8 +74,10 @@ def write_report(
         ) from error
 
 
-def render_page(edl: EditDecisionList, track: Track, removed_s: dict[str, float]) -> str:
-    """Return the page as HTML."""
+def render_page(
+    edl: EditDecisionList, track: Track, removed_s: dict[str, float], *, mark: str = ""
+) -> str:
+    """Return the page as HTML; see `write_report`."""
     name = escape(Path(edl.source.path).name)
     body = [
         f"<h1>Edit of {name}</h1>",
@@ -85,7 +93,7 @@ def render_page(edl: EditDecisionList, track: Track, removed_s: dict[str, float]
     ]
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">{mark}'
         f"<title>Edit of {name}</title><style>{_STYLE}</style></head>\n<body>\n"
         + "\n".join(body)
         + "\n</body></html>\n"

@@ -161,6 +161,58 @@ def test_a_named_output_is_replaced(recording, tmp_path, checkpoints):
     assert probe(tmp_path / "edited.wav").n_samples == DURATION_S * SR
 
 
+def test_an_edit_again_replaces_its_own_three_files(recording, tmp_path, checkpoints):
+    for policy in ("keep", "mix", "mix"):
+        result = edit(recording, tmp_path / "edited.wav", checkpoint=checkpoints[policy])
+        made = ["edited.edl.json", "edited.report.html", "edited.wav"]
+        assert names(tmp_path) == [*made, "take.wav"]
+        assert read_edl(tmp_path / "edited.edl.json") == result.edl
+
+
+def test_a_list_that_was_changed_by_hand_stays(recording, tmp_path, checkpoints):
+    wishes = {"checkpoint": checkpoints["keep"]}
+    first = edit(recording, tmp_path / "edited.wav", **wishes)
+    changed = first.edl_path.read_text(encoding="utf-8").replace("part of", "the best of")
+    first.edl_path.write_text(changed, encoding="utf-8")
+    report = first.report_path.read_bytes()
+    for _ in range(2):
+        result = edit(recording, tmp_path / "edited.wav", **wishes)
+        assert result.edl_path.name == "edited-2.edl.json"
+        assert result.report_path.name == "edited-2.report.html"
+    assert first.edl_path.read_text(encoding="utf-8") == changed
+    assert first.report_path.read_bytes() == report
+    assert len(names(tmp_path)) == 6
+
+
+def test_files_beside_an_output_that_belong_to_others_stay(recording, tmp_path, checkpoints):
+    (tmp_path / "edited.report.html").write_text("my notes")
+    (tmp_path / "edited-2.edl.json").symlink_to(tmp_path / "gone")
+    wishes = {"checkpoint": checkpoints["keep"]}
+    wav = edit(recording, tmp_path / "edited.wav", **wishes)
+    assert wav.edl_path.name == "edited-3.edl.json"
+    flac = edit(recording, tmp_path / "edited.flac", **wishes)
+    assert flac.report_path.name == "edited-4.report.html"
+    assert (tmp_path / "edited.report.html").read_text() == "my notes"
+    page = tmp_path / "page.html"
+    for _ in range(2):
+        named = edit(recording, tmp_path / "b.wav", report_path=page, **wishes)
+        assert named.edl_path.name == "b.edl.json"
+    assert not (tmp_path / "b-2.edl.json").exists()
+
+
+def test_a_named_output_is_replaced_at_the_end_only(recording, tmp_path, checkpoints, monkeypatch):
+    (tmp_path / "edited.wav").write_bytes(b"an earlier edit")
+
+    def fails(*arguments):
+        raise UserError("the disk is full.")
+
+    monkeypatch.setattr(render, "mixed_blocks", fails)
+    with pytest.raises(UserError):
+        edit(recording, tmp_path / "edited.wav", checkpoint=checkpoints["keep"])
+    assert (tmp_path / "edited.wav").read_bytes() == b"an earlier edit"
+    assert names(tmp_path) == ["edited.wav", "take.wav"]
+
+
 def test_list_and_report_go_where_they_are_wanted(recording, tmp_path, checkpoints):
     places = {"edl_path": tmp_path / "list.json", "report_path": tmp_path / "page.html"}
     result = edit(recording, tmp_path / "a.wav", checkpoint=checkpoints["keep"], **places)

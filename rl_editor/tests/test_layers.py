@@ -30,7 +30,7 @@ STAGES = {
     "training": """
         behavioral_cloning checkpoint evaluate ppo rollout run_log train training_data
         validation""",
-    "use": "__init__ cli infer progress reasons report",
+    "use": "__init__ cli infer output_paths progress reasons report",
 }
 """Modules of each stage, the earliest stage first."""
 
