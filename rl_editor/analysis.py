@@ -1,8 +1,10 @@
 """From a recording to a `Track`: grid, features and recurrence, worked out once and kept.
 
-A file is decoded to mono at the analysis rate and transformed once; the frames that come out
-feed beat tracking, features, stems and recurrence. Results are kept in a `Cache` under the
-hash of the file's bytes and of everything else that they depend on.
+A file is decoded to mono at the analysis rate, brought to one level and transformed once; the
+frames that come out feed beat tracking, features, stems and recurrence. The level is taken out
+because how loud a recording was stored says nothing about what in it is wanted: levels among
+the features are relative to the recording's own. Results are kept in a `Cache` under the hash
+of the file's bytes and of everything else that they depend on.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor import audio
+from rl_editor import audio, units
 from rl_editor.beats import beat_input, track_beats
 from rl_editor.cache import Cache, file_sha256, track_key
 from rl_editor.config import AnalysisConfig, to_dict
@@ -28,15 +30,22 @@ from rl_editor.spectrogram import frame_count
 from rl_editor.stems import OFFLINE, StemFrames, offline_stems, onset_floor
 from rl_editor.track import Track
 
-ANALYSIS_VERSION = 1
+ANALYSIS_VERSION = 2
 """Raised when a recording gets another grid, or other numbers under the same names."""
 
 CONFIG = AnalysisConfig()
 
+LOUDNESS_DB = -18.0
+"""Level that every recording is brought to before it is analysed, dB of full scale."""
+MAX_GAIN_DB = 60.0
+"""Most that a recording is raised: what is quieter is nearly silent."""
+LEVEL_BLOCK_S = 0.1
+
 OnStage = Callable[[str, float], None]
 """Called with the stage, "read" or "analyse", and the part of it that is done, up to 1."""
 
-_StemMaker = Callable[[FrameFeatures], StemFrames]
+_StemMaker = Callable[[FrameFeatures, float], StemFrames]
+"""Called with the frames and the gain that they were measured at."""
 
 # Parts of the stage "analyse" that are over after each step, from the times of a four-minute
 # recording: frames 0.3 s, beats 0.5 s, stems 0.8 s, recurrence 0.8 s.
@@ -56,10 +65,11 @@ class _Request:
 
 @dataclass(frozen=True)
 class _Heard:
-    """What is kept of the sound: its frames and the tracker's view of them, [T, 64]."""
+    """What is kept of the sound: its frames, the tracker's view of them, [T, 64], the gain."""
 
     frames: FrameFeatures
     beat_inputs: NDArray[np.float32]
+    gain: float
 
 
 def analyze(
@@ -120,13 +130,30 @@ def analyze_signal(
     )
     make_stems = _stem_maker(OFFLINE, "", _say_nothing)
     request = _Request(tempo_bpm, meter, OFFLINE, make_stems, _say_nothing)
-    return _describe(_hear(signal, _say_nothing), info, "", request)
+    return _describe(_hear(signal.copy(), _say_nothing), info, "", request)
+
+
+def loudness_gain(signal: NDArray[np.float32]) -> float:
+    """Return the factor that brings a mono signal [S] at `CONFIG.sr` to `LOUDNESS_DB`.
+
+    Its level is that of the 0.1-second block in the middle of its energy: louder blocks hold
+    half of it. Silence before, between or after changes nothing, a short bang little. At most
+    `MAX_GAIN_DB`; 1 for digital silence.
+    """
+    block = min(len(signal), round(LEVEL_BLOCK_S * CONFIG.sr))
+    blocks = signal[: len(signal) // block * block].reshape(-1, block)
+    power = np.sort(np.einsum("bs,bs->b", blocks, blocks).astype(np.float64) / block)
+    if power[-1] <= 0.0:
+        return 1.0
+    energy = np.cumsum(power)
+    level = float(np.sqrt(power[np.searchsorted(energy, 0.5 * energy[-1])]))
+    return min(units.db_to_gain(LOUDNESS_DB) / level, units.db_to_gain(MAX_GAIN_DB))
 
 
 def schema_name(stems: str = OFFLINE) -> str:
     """Return the name of the feature tables, as checkpoints and tracks hold it.
 
-    Such as "features-1/recurrence-1/stems-offline". Raises `UserError` for stems of another
+    Such as "features-2/recurrence-1/stems-offline". Raises `UserError` for stems of another
     kind than `analyze` takes.
     """
     model = _demucs_model(stems)
@@ -151,11 +178,12 @@ def _stem_maker(stems: str, path: str | Path, report: OnStage) -> _StemMaker:
     """Return what makes the stems; a Demucs model is loaded now, so that it fails early."""
     name = _demucs_model(stems)
     if name is None:
-        return lambda frames: offline_stems(frames.mel_power, frames.power, CONFIG)
+        return lambda frames, gain: offline_stems(frames.mel_power, frames.power, CONFIG)
     model = load_demucs(name)
 
-    def separate(frames: FrameFeatures) -> StemFrames:
+    def separate(frames: FrameFeatures, gain: float) -> StemFrames:
         signal = audio.read_mono(path, model.sample_rate)
+        signal *= np.float32(gain)
         floor, share = onset_floor(frames.mel_power), _STEMS_DONE - _BEATS_DONE
         return demucs_stems(
             signal,
@@ -178,6 +206,9 @@ def _read_and_hear(path: str | Path, report: OnStage) -> _Heard:
 
 
 def _hear(signal: NDArray[np.float32], report: OnStage) -> _Heard:
+    """Return the frames of a signal [S], which is brought to `LOUDNESS_DB` in place."""
+    gain = loudness_gain(signal)
+    signal *= np.float32(gain)
     n_frames = frame_count(len(signal), CONFIG)
     blocks = []
 
@@ -186,7 +217,7 @@ def _hear(signal: NDArray[np.float32], report: OnStage) -> _Heard:
         report("analyse", _FRAMES_DONE * first / n_frames)
 
     frames = frame_features(signal, CONFIG, visit)
-    return _Heard(frames, np.concatenate(blocks))
+    return _Heard(frames, np.concatenate(blocks), gain)
 
 
 def _describe(heard: _Heard, info: audio.AudioInfo, sha256: str, request: _Request) -> Track:
@@ -195,7 +226,7 @@ def _describe(heard: _Heard, info: audio.AudioInfo, sha256: str, request: _Reque
     report("analyse", _FRAMES_DONE)
     grid = _grid(heard, info.duration_s, request)
     report("analyse", _BEATS_DONE)
-    stems = request.make_stems(frames)
+    stems = request.make_stems(frames, heard.gain)
     report("analyse", _STEMS_DONE)
     related = recurrence(frames.mel_power, frames.chroma, grid, CONFIG)
     report("analyse", 1.0)

@@ -151,9 +151,12 @@ def _check_range(name: str, value: float | None, allowed: tuple[int, int], unit:
 
 
 def _main_tempo(stretches: list[FloatArray]) -> float:
-    """Return the tempo of most beats: the median over beats of their stretch's mean tempo."""
+    """Return the tempo of most beats: the median over beats of their stretch's mean tempo.
+
+    It is the tempo of some stretch: half way between two of them nothing is played.
+    """
     tempi = [np.full(len(t), 60.0 * (len(t) - 1) / (t[-1] - t[0])) for t in stretches]
-    return float(np.median(np.concatenate(tempi)))
+    return float(np.quantile(np.concatenate(tempi), 0.5, method="lower"))
 
 
 def _frames(times_s: FloatArray) -> NDArray[np.int64]:

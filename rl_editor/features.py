@@ -1,7 +1,8 @@
 """The 121 numbers that describe each beat, and the one table of their names.
 
 Input: the frames of a recording and its grid. Output: `[N, 121]` float32, not normalised, in
-the columns of `FEATURE_NAMES`. Nothing else in the project writes down an index or the number
+the columns of `FEATURE_NAMES`; levels are dB below full scale of the signal that the frames were
+measured on, which `analysis` brings to one loudness. Nothing else in the project writes down an index or the number
 121. A beat's value is the mean over the frames whose centres lie in it (the frame at its start
 if none does), of levels the mean power in dB.
 """
@@ -17,7 +18,7 @@ from rl_editor.frame_features import FRAME_NAMES, FrameFeatures
 from rl_editor.grid import BeatGrid
 from rl_editor.stems import STEM_NAMES, StemFrames
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised with every change of the names, their order or what they mean."""
 
 SOUND_NAMES: tuple[str, ...] = tuple("rms_db" if n == "rms" else n for n in FRAME_NAMES)

@@ -10,16 +10,22 @@ from numpy.typing import NDArray
 
 from rl_editor.features import FEATURE_NAMES
 from rl_editor.recurrence import RECURRENCE_NAMES
+from rl_editor.stems import STEM_NAMES
 from rl_editor.track import Track
 
 INPUT_NAMES = (*FEATURE_NAMES, *RECURRENCE_NAMES)
 N_INPUTS = len(INPUT_NAMES)
+_LEVEL, _LEVEL_CHANGE = INPUT_NAMES.index("rms_db"), INPUT_NAMES.index("rms_db_change")
+_LEVELS = [_LEVEL, *(INPUT_NAMES.index(f"{stem}_level_db") for stem in STEM_NAMES)]
 
 AHEAD_SUMMARY_BEATS = (8, 32)
 """Spans ahead of the cursor whose mean embedding the heads read, beats."""
 
 ROTARY_BASE = 1000.0
 """Of the rotary position code: its slowest pair turns once in some 2 pi times as many beats."""
+
+LEVEL_FLOOR_DB = -72.0
+"""Levels below this are silence: digital zeros (-120 dB) and a quiet room are alike."""
 
 LIMIT = 6.0
 """Normalised inputs beyond this many standard deviations are outliers and held there."""
@@ -44,7 +50,10 @@ class Normalisation:
 
 def raw_inputs(track: Track) -> NDArray[np.float32]:
     """Return [N, I] features beside recurrence, columns `INPUT_NAMES`."""
-    return np.concatenate([track.features, track.recurrence], axis=1)
+    inputs = np.concatenate([track.features, track.recurrence], axis=1)
+    inputs[:, _LEVELS] = np.maximum(inputs[:, _LEVELS], LEVEL_FLOOR_DB)
+    inputs[1:, _LEVEL_CHANGE] = np.diff(inputs[:, _LEVEL])
+    return inputs
 
 
 def policy_inputs(track: Track, normalisation: Normalisation) -> NDArray[np.float32]:

@@ -41,7 +41,7 @@ def test_a_file_becomes_a_track(recording):
     assert track.recurrence.shape == (track.n_beats, len(RECURRENCE_NAMES))
     assert track.features.dtype == track.recurrence.dtype == np.float32
     assert track.grid.duration_s == track.duration_s == 8.0
-    assert track.schema == "features-1/recurrence-1/stems-offline"
+    assert track.schema == "features-2/recurrence-1/stems-offline"
 
 
 def test_an_array_gives_what_its_file_gives(tmp_path):
@@ -123,4 +123,24 @@ def test_stems_of_a_model_are_read_from_the_file(recording, monkeypatch):
     monkeypatch.setattr(analysis, "demucs_stems", separated)
     track = analyze(recording, stems="demucs:half")
     assert asked == [(8 * 44100, 1 + 8 * CONFIG.sr // CONFIG.hop_length)]
-    assert track.schema == "features-1/recurrence-1/stems-demucs:half"
+    assert track.schema == "features-2/recurrence-1/stems-demucs:half"
+
+
+def test_how_loud_a_recording_was_stored_changes_nothing():
+    loud, quiet = analyze_signal(clicks()), analyze_signal(clicks() * np.float32(0.02))
+    np.testing.assert_allclose(loud.grid.beats_s, quiet.grid.beats_s, atol=1e-6)
+    # A beat may lie on the other side of the middle between two frames.
+    np.testing.assert_allclose(loud.features, quiet.features, rtol=1e-3, atol=0.02)
+    np.testing.assert_allclose(loud.recurrence, quiet.recurrence, rtol=1e-3, atol=0.02)
+
+
+def test_the_level_of_a_recording_is_that_of_its_music():
+    signal = clicks(4.0)
+    gain = analysis.loudness_gain(signal)
+    silence = np.zeros(20 * CONFIG.sr, np.float32)
+    assert analysis.loudness_gain(0.1 * signal) == pytest.approx(10 * gain, rel=1e-5)
+    assert analysis.loudness_gain(np.concatenate([silence, signal])) == pytest.approx(gain)
+    tone = np.full(CONFIG.sr, 10 ** (-30 / 20), np.float32)
+    assert analysis.loudness_gain(tone) == pytest.approx(10 ** (12 / 20), rel=1e-5)
+    assert analysis.loudness_gain(silence) == 1.0
+    assert analysis.loudness_gain(silence + np.float32(1e-6)) == pytest.approx(1000.0)
