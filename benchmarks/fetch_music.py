@@ -4,17 +4,20 @@
 
 Needs a Debian or Ubuntu with `apt-get` and `dpkg`; nothing is installed. Each package is unpacked
 into `FOLDER/PACKAGE/`, audio inside .pk3 and .zip archives into `ARCHIVE.unpacked/` beside the
-archive, and what is there already is left alone. Packages that the machine's sources lack are
-named and skipped. `FOLDER/tracks.tsv` then lists every track of at least 20 seconds: piece, path,
-seconds. Files of one piece (a song and its stems) share the piece: split by it, never by file.
+archive, MIDI scores inside .wad files likewise, and what is there already is left alone. Packages
+that the machine's sources lack are named and skipped. `FOLDER/tracks.tsv` then lists every track of
+at least 20 seconds: piece, path, seconds; `FOLDER/scores.tsv` lists the MIDI scores. Files of one
+piece (a song and its stems) share the piece: split by it, never by file.
 Authors and licences are in each package's `usr/share/doc/PACKAGE/copyright`.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib.util
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -23,6 +26,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import soundfile as sf
+
+from rl_editor.errors import UserError
+from rl_editor.scores import read_score
 
 AUDIO_SUFFIXES = frozenset({".ogg", ".mp3", ".wav", ".flac", ".opus", ".aiff"})
 ARCHIVES = ("*.pk3", "*.zip")
@@ -35,11 +41,13 @@ class Package(NamedTuple):
 
     `music` are patterns of folders below the package's folder; none for what has no audio to
     list (MIDI, a soundfont). `piece_is_folder`: the files of a folder are stems of one piece.
+    `scores` are patterns of MIDI files.
     """
 
     name: str
     music: tuple[str, ...]
     piece_is_folder: bool = False
+    scores: tuple[str, ...] = ()
 
 
 PACKAGES = (
@@ -56,9 +64,9 @@ PACKAGES = (
     Package("extremetuxracer-data", ("usr/share/games/etr/music",)),
     Package("asc-music", ("usr/share/games/asc/music",)),
     Package("fb-music-high", ("usr/share/games/frozen-bubble/snd",)),
-    Package("freedoom", ()),
-    Package("openttd-openmsx", ()),
-    Package("planetblupi-music-midi", ()),
+    Package("freedoom", (), scores=("**/*.wad.unpacked/*.mid",)),
+    Package("openttd-openmsx", (), scores=("**/*.mid",)),
+    Package("planetblupi-music-midi", (), scores=("**/*.mid",)),
     Package("fluid-soundfont-gm", ()),
 )
 PYTHON_PACKAGE = Package("immich-memories-music", ("tracks/*",))
@@ -80,6 +88,8 @@ def main() -> None:
         print(f"{PYTHON_PACKAGE.name}: {outcome}")
     n_tracks, seconds = write_track_list(arguments.folder)
     print(f"{n_tracks} tracks, {seconds / 60:.0f} minutes, in {arguments.folder / 'tracks.tsv'}")
+    n_scores, seconds = write_score_list(arguments.folder)
+    print(f"{n_scores} scores, {seconds / 60:.0f} minutes, in {arguments.folder / 'scores.tsv'}")
 
 
 def fetch(name: str, target: Path) -> str:
@@ -97,7 +107,8 @@ def fetch(name: str, target: Path) -> str:
             subprocess.run(["dpkg", "-x", str(archives[0]), str(unpacked)], check=True)
             unpacked.rename(target)
     n_files = sum(unpack_audio(path) for pattern in ARCHIVES for path in target.rglob(pattern))
-    return f"ready, {n_files} audio files from archives" if n_files else "ready"
+    n_files += sum(unpack_scores(path) for path in target.rglob("*.wad"))
+    return f"ready, {n_files} files of music from archives" if n_files else "ready"
 
 
 def unpack_audio(archive: Path) -> int:
@@ -108,6 +119,22 @@ def unpack_audio(archive: Path) -> int:
         if names and not target.is_dir():
             file.extractall(target, names)
     return len(names)
+
+
+def unpack_scores(wad: Path) -> int:
+    """Write the MIDI lumps of a Doom archive beside it; return their number."""
+    target = wad.with_name(wad.name + ".unpacked")
+    data = wad.read_bytes()
+    n_lumps, at = struct.unpack("<ii", data[4:12])
+    n_scores = 0
+    for lump in range(n_lumps):
+        start, size, name = struct.unpack_from("<ii8s", data, at + 16 * lump)
+        if data[start : start + 4] == b"MThd":
+            target.mkdir(exist_ok=True)
+            path = target / (name.rstrip(b"\0").decode("ascii").lower() + ".mid")
+            path.write_bytes(data[start : start + size])
+            n_scores += 1
+    return n_scores
 
 
 def copy_python_package(target: Path) -> str:
@@ -136,6 +163,27 @@ def write_track_list(folder: Path) -> tuple[int, float]:
                 rows.append(f"{package.name}/{piece}\t{relative}\t{seconds:.3f}")
                 total_s += seconds
     (folder / "tracks.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return len(rows) - 1, total_s
+
+
+def write_score_list(folder: Path) -> tuple[int, float]:
+    """Write `scores.tsv`, each score once; return the number of scores and their seconds in all."""
+    rows, total_s, seen = ["piece\tpath\tseconds"], 0.0, set()
+    for package in PACKAGES:
+        target = folder / package.name
+        for path in sorted({p for pattern in package.scores for p in target.glob(pattern)}):
+            digest = hashlib.sha256(path.read_bytes()).digest()
+            try:
+                seconds = read_score(path).duration_s
+            except UserError as error:
+                print(f"skipped: {error}", file=sys.stderr)
+                continue
+            if seconds >= SHORTEST_TRACK_S and digest not in seen:
+                seen.add(digest)
+                relative = path.relative_to(folder).as_posix()
+                rows.append(f"{package.name}/{path.stem}\t{relative}\t{seconds:.3f}")
+                total_s += seconds
+    (folder / "scores.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     return len(rows) - 1, total_s
 
 

@@ -5,6 +5,7 @@ In: a MIDI file and a number. Out: a `Demonstration`; the same inputs give the s
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +35,17 @@ def performance_session(score_path: str | Path, number: int, seed: int) -> Sessi
     Raises:
         UserError: the file is no score; `mido`, `tinysoundfont` or a soundfont is missing.
     """
-    rng = np.random.default_rng([seed, number, int(file_sha256(score_path)[:8], 16)])
-    score = random_excerpt(arranged(read_score(score_path), rng), rng)
+    sha256 = file_sha256(score_path)
+    rng = np.random.default_rng([seed, number, int(sha256[:8], 16)])
+    score = random_excerpt(arranged(_score(str(score_path), sha256), rng), rng)
     settings = SessionSettings.draw(rng)
     return make_performance(score, AnalysisConfig().sr, rng, settings, soundfont_renderer())
+
+
+@lru_cache(maxsize=4)
+def _score(path: str, sha256: str) -> Score:
+    """Return the score in a file of which `sha256` is the sum, from memory for the next session."""
+    return read_score(path)
 
 
 def performance_demonstration(

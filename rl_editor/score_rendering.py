@@ -162,8 +162,8 @@ class _Synthesizer:
             self.synth.control_change(channel, int(event["kind"]), int(event["value"]))
 
     def _volume(self, channel: int, value: int, take: Take) -> None:
-        # Gain is the square of the controller's value.
-        scaled = value * 10.0 ** (take.level_db[channel] / 40.0)
+        # The synthesizer takes the cube of the controller as the gain.
+        scaled = value * 10.0 ** (take.level_db[channel] / 60.0)
         self.synth.control_change(channel, VOLUME, int(np.clip(round(scaled), 0, 127)))
 
 

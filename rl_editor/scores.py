@@ -7,6 +7,7 @@ the pedal is lifted; silence before the first bar with notes and after the last 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,21 +74,29 @@ def read_score(path: str | Path) -> Score:
         raise UserError(f"{path} needs the package mido to be read; {_INSTALL}.") from error
     try:
         file = mido.MidiFile(path, clip=True)
-        messages, tick = [], 0
-        for message in mido.merge_tracks(file.tracks):
-            tick += message.time
-            messages.append((tick, message))
     except FileNotFoundError as error:
         raise UserError(f"{path} should be a MIDI file, but there is no such file.") from error
     except (OSError, EOFError, ValueError, LookupError, mido.KeySignatureError) as error:
         raise UserError(f"{path} should be a MIDI file, but is damaged ({error}).") from error
     if file.type == 2 or file.ticks_per_beat <= 0:
         raise UserError(f"{path} should be MIDI of type 0 or 1 with ticks in beats, but is not.")
+    messages = _merged(file.tracks)
     clock = _Clock(messages, file.ticks_per_beat)
     notes, controls = _events(messages, clock)
     if len(notes) == 0:
         raise UserError(f"{path} should hold notes, but has none; leave it out.")
     return _trimmed(notes, controls, *clock.beats(float(notes["end_s"].max()) + _LAST_RING_S))
+
+
+def _merged(tracks: Iterable[Iterable[Any]]) -> list[tuple[int, Any]]:
+    """Return the messages of all tracks with their ticks from the beginning, by tick."""
+    messages = []
+    for track in tracks:
+        tick = 0
+        for message in track:
+            tick += message.time
+            messages.append((tick, message))
+    return sorted(messages, key=lambda pair: pair[0])
 
 
 class _Clock:
