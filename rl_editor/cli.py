@@ -221,21 +221,11 @@ def summary(result: EditResult) -> str:
         f"tempo        {grid.tempo_bpm:.0f} beats a minute, {grid.meter} beats in a bar",
         f"joins        {n_joins}",
     ]
-    if not result.music_found:
-        lines.append("note         no music was found, so everything was kept")
-    elif result.removed_s:
+    if result.removed_s:
         went = ", ".join(f"{word} {format_time(s)}" for word, s in result.removed_s.items())
         lines.append(f"went         {went}")
-    else:
-        lines.append("went         nothing: the recording was kept as it is")
-    if float(grid.confidence.mean()) < 0.3:
-        others = ", ".join(f"{bpm:.0f}" for bpm in grid.runner_up_tempi_bpm[:2])
-        hint = f" (perhaps {others})" if others else ""
-        lines.append(
-            f"note         the beat is hard to hear here{hint}; --tempo and --meter set it"
-        )
-    if result.gain_db < -0.05:
-        lines.append(f"note         turned down by {-result.gain_db:.1f} dB so that nothing clips")
+    elif result.music_found:
+        lines.append("went         nothing")
     lines += [f"note         {note}" for note in result.notes]
     return "\n".join(lines)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
-from rl_editor import audio, checkpoint, report
+from rl_editor import audio, checkpoint, notes, report
 from rl_editor.analysis import analyze, schema_name
 from rl_editor.audio_containers import check_file
 from rl_editor.beats import check_hints
@@ -24,11 +24,11 @@ from rl_editor.errors import UserError
 from rl_editor.features import FEATURE_NAMES
 from rl_editor.joins import fit_joins
 from rl_editor.numpy_policy import NumpyPolicy
-from rl_editor.output_paths import output_paths, report_mark
+from rl_editor.output_paths import number_notes, output_paths, report_mark
 from rl_editor.planner import Plan, keep_everything, plan
 from rl_editor.progress import Progress
 from rl_editor.reasons import decisions, removed_seconds
-from rl_editor.render import render
+from rl_editor.render import RenderResult, render
 from rl_editor.track import Track
 
 MIN_KEPT_SHARE = 0.02
@@ -141,16 +141,39 @@ def edit(
             on_progress=lambda share: progress.stage("render", share),
         )
         write_edl(edl, paths[1])
-        removed = removed_seconds(edl.decisions, made, track.grid)
-        mark = report_mark(paths[0], paths[1])
-        report.write_report(edl, track, removed, paths[2], mark=mark)
-    gain_db, found = rendered.gain_applied_db, made.music_found
-    return EditResult(*paths, edl, track, removed, gain_db, found, rendered.notes)
+        result = EditResult(
+            *paths,
+            edl=edl,
+            track=track,
+            removed_s=removed_seconds(edl.decisions, made, track.grid),
+            gain_db=rendered.gain_applied_db,
+            music_found=made.music_found,
+            notes=(
+                *_notes(edl, made, chosen, track, rendered),
+                *number_notes(paths, edl_path, report_path),
+            ),
+        )
+        mark = report_mark(result.output_path, result.edl_path)
+        report.write_report(edl, track, result.removed_s, paths[2], notes=result.notes, mark=mark)
+    return result
 
 
 def default_checkpoint() -> Path:
     """Return the checkpoint that ships with the package."""
     return Path(str(resources.files("rl_editor.assets") / "best.pt"))
+
+
+def _notes(
+    edl: EditDecisionList, made: Plan, wishes: EditOptions, track: Track, rendered: RenderResult
+) -> tuple[str, ...]:
+    """Return what the musician should know besides the numbers."""
+    kept = notes.kept_share(edl, track.grid)
+    return (
+        *notes.kept_notes(kept, wishes.keep_ratio, made.music_found),
+        *notes.grid_notes(track.grid),
+        *notes.gain_notes(rendered.gain_applied_db),
+        *rendered.notes,
+    )
 
 
 def _check_wishes(options: EditOptions) -> None:

@@ -71,6 +71,25 @@ def report_mark(output: Path, edl: Path) -> str:
     return f'<meta name="rl-editor-edit" content="{digest}">'
 
 
+def number_notes(
+    paths: tuple[Path, Path, Path], edl_path: str | Path | None, report_path: str | Path | None
+) -> tuple[str, ...]:
+    """Return a line where the list or the report got a number.
+
+    Args:
+        paths: as `output_paths` chose them.
+        edl_path, report_path: as the user named them, or None.
+    """
+    places = zip(beside(paths[0]), paths[1:], (edl_path, report_path), strict=True)
+    stay = [first.name for first, made, named in places if not named and made != first]
+    if not stay:
+        return ()
+    return (
+        f"{' and '.join(stay)} stay, since they were changed or are not of the last edit to this "
+        "output; what is new has a number",
+    )
+
+
 def _made_together(output: Path, edl: Path, report: Path) -> bool:
     """Return whether a list and a report were made for this output and are as they were."""
     try:

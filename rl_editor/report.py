@@ -49,6 +49,7 @@ def write_report(
     removed_s: dict[str, float],
     path: str | Path,
     *,
+    notes: Sequence[str] = (),
     mark: str = "",
 ) -> None:
     """Write the page of an edit; it appears whole or not at all.
@@ -58,12 +59,13 @@ def write_report(
         track: the analysis of the recording.
         removed_s: seconds removed by kind of material.
         path: of the page.
+        notes: what the musician should know besides, a line each.
         mark: tag that tells which edit the page belongs to (`output_paths.report_mark`).
 
     Raises:
         UserError: the page cannot be written.
     """
-    page = render_page(edl, track, removed_s, mark=mark)
+    page = render_page(edl, track, removed_s, notes=notes, mark=mark)
     try:
         with atomic_path(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
@@ -75,13 +77,19 @@ def write_report(
 
 
 def render_page(
-    edl: EditDecisionList, track: Track, removed_s: dict[str, float], *, mark: str = ""
+    edl: EditDecisionList,
+    track: Track,
+    removed_s: dict[str, float],
+    *,
+    notes: Sequence[str] = (),
+    mark: str = "",
 ) -> str:
     """Return the page as HTML; see `write_report`."""
     name = escape(Path(edl.source.path).name)
     body = [
         f"<h1>Edit of {name}</h1>",
         _summary(edl, track, removed_s),
+        *(f"<p>Note: {escape(note)}.</p>" for note in notes),
         "<h2>What was kept</h2>",
         _picture(edl, track),
         '<p class="key"><span><i class="swatch" style="background:var(--kept)"></i> kept</span>'

@@ -23,14 +23,14 @@ STAGES = {
         alignment demonstrations jump_path pairs performance_demonstrations performances
         reference_sessions score_arrangements score_rendering score_takes scores session_files
         session_flaws
-        session_plan session_settings session_sounds session_speech sessions truth
+        session_colour session_plan session_settings session_sounds session_speech sessions truth
         waveform_match""",
     "environment": "environment observation rewards subprocess_vec_env vector_environment",
     "agent": "agent attention auxiliary_tasks encoder numpy_policy planner policy_inputs",
     "training": """
         behavioral_cloning checkpoint evaluate ppo rollout run_log train training_data
         validation""",
-    "use": "__init__ cli infer output_paths progress reasons report",
+    "use": "__init__ cli infer notes output_paths progress reasons report",
 }
 """Modules of each stage, the earliest stage first."""
 

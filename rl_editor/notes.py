@@ -1,0 +1,67 @@
+"""What a musician should know about an edit besides its numbers: one line for each thing.
+
+In: the finished edit. Out: lines for the summary and the report, which say the same.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rl_editor.edl import EditDecisionList
+from rl_editor.grid import BeatGrid
+from rl_editor.report import played_share
+
+NEARLY_ALL, HARDLY_ANY = 0.99, 0.05
+"""Shares of the recording: who keeps that much or that little is told."""
+LOW_CONFIDENCE = 0.3
+"""Mean confidence of a grid below which the beat counts as hard to hear."""
+
+
+def kept_share(edl: EditDecisionList, grid: BeatGrid) -> float:
+    """Return the share of the recording that some clip plays, in [0, 1]."""
+    lengths_s = np.diff(grid.edges_s)
+    return float(played_share(edl, grid.edges_s) @ lengths_s / lengths_s.sum())
+
+
+def kept_notes(share: float, wanted: float | None, music_found: bool) -> tuple[str, ...]:
+    """Return a line where nearly all or hardly anything was kept without being asked for.
+
+    Args:
+        share: of the recording that was kept, in [0, 1].
+        wanted: share that the user asked for, or None.
+        music_found: False when the editor would have kept next to nothing, and so kept all.
+    """
+    if not music_found:
+        return ("no music was found, so everything was kept",)
+    if share >= NEARLY_ALL and (wanted is None or wanted < NEARLY_ALL):
+        return (
+            f"nothing to cut was found: {_percent(share)} of the recording was kept; whether it "
+            "is music at all, and not speech, noise or a tone, is not checked",
+        )
+    if share < HARDLY_ANY and (wanted is None or wanted >= HARDLY_ANY):
+        return (
+            f"hardly anything was found to keep: {_percent(share)} of the recording is left; if "
+            "that is too little, --keep-ratio 0.5 keeps about half",
+        )
+    return ()
+
+
+def grid_notes(grid: BeatGrid) -> tuple[str, ...]:
+    """Return a line where the beat is hard to hear."""
+    if float(grid.confidence.mean()) >= LOW_CONFIDENCE:
+        return ()
+    others = ", ".join(f"{bpm:.0f}" for bpm in grid.runner_up_tempi_bpm[:2])
+    hint = f" (perhaps {others})" if others else ""
+    return (f"the beat is hard to hear here{hint}; --tempo and --meter set it",)
+
+
+def gain_notes(gain_db: float) -> tuple[str, ...]:
+    """Return a line where the whole track was made quieter."""
+    if gain_db >= -0.05:
+        return ()
+    return (f"turned down by {-gain_db:.1f} dB so that nothing clips",)
+
+
+def _percent(share: float) -> str:
+    """Return a share in per cent; 100% is all of it."""
+    return "100%" if share > 1.0 - 1e-9 else f"{min(100 * share, 99.9):.1f}%"

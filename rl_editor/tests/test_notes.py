@@ -1,0 +1,60 @@
+"""What a musician is told when an edit keeps nearly all or next to nothing."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from rl_editor.edl import Clip
+from rl_editor.grid import steady_grid
+from rl_editor.notes import gain_notes, grid_notes, kept_notes, kept_share
+from rl_editor.tests.test_report import TRACK, made_edl
+
+
+def test_the_share_that_is_kept_counts_every_second_once():
+    edl = made_edl()
+    assert kept_share(edl, TRACK.grid) == pytest.approx(24 / 32)
+    again = dataclasses.replace(edl, clips=(*edl.clips, Clip(0.0, 8.0, timeline_start_s=24.0)))
+    assert kept_share(again, TRACK.grid) == pytest.approx(24 / 32)
+
+
+@pytest.mark.parametrize(
+    ("share", "wanted", "expected"),
+    [
+        (1.0, None, "nothing to cut was found: 100% of the recording was kept"),
+        (0.992, None, "nothing to cut was found: 99.2% of the recording was kept"),
+        (0.99999, None, "nothing to cut was found: 99.9% of the recording was kept"),
+        (1.0, 0.5, "nothing to cut was found"),
+        (0.049, None, "hardly anything was found to keep: 4.9% of the recording is left"),
+        (0.03, 0.5, "hardly anything was found to keep"),
+        (1.0, 1.0, None),
+        (0.03, 0.03, None),
+        (0.98, None, None),
+        (0.05, None, None),
+    ],
+)
+def test_an_edit_that_keeps_nearly_all_or_hardly_any_says_so(share, wanted, expected):
+    told = kept_notes(share, wanted, music_found=True)
+    assert len(told) == (expected is not None)
+    assert all(line.startswith(expected) for line in told)
+
+
+def test_without_music_only_that_is_told():
+    assert kept_notes(1.0, None, music_found=False) == (
+        "no music was found, so everything was kept",
+    )
+
+
+def test_a_beat_that_is_hard_to_hear():
+    grid = steady_grid(8.0)
+    unsure = dataclasses.replace(
+        grid, confidence=np.full(grid.n_beats, 0.2), runner_up_tempi_bpm=(60.0, 90.0, 100.0)
+    )
+    (told,) = grid_notes(unsure)
+    assert "hard to hear here (perhaps 60, 90); --tempo" in told
+    assert grid_notes(dataclasses.replace(unsure, confidence=np.ones(grid.n_beats))) == ()
+
+
+def test_a_track_that_was_turned_down():
+    assert gain_notes(0.0) == ()
+    assert gain_notes(-6.1) == ("turned down by 6.1 dB so that nothing clips",)
