@@ -20,15 +20,18 @@ from rl_editor.config import AnalysisConfig
 from rl_editor.demonstrations import Demonstration, demonstrate
 from rl_editor.grid import BeatGrid
 from rl_editor.session_settings import SessionSettings
-from rl_editor.sessions import Session, make_session
+from rl_editor.sessions import Session, make_medley, make_session
 from rl_editor.track import Track
 
-VERSION = 3
+VERSION = 4
 """Raised with every change that makes other sessions out of the same track."""
 EXCERPT_S = (15.0, 240.0)
 """Range of the excerpts' lengths, drawn evenly on a logarithmic scale, s."""
 WHOLE_SHARE = 0.25
 """Share of the tracks up to the longest excerpt that are taken whole."""
+MEDLEY_SHARE = 0.15
+"""Share of the excerpts of some length that are parted in two and played as two pieces."""
+MEDLEY_SHORTEST_S = 60.0
 LINE_SHARE = 0.8
 """Share of the excerpts that begin and end on bar lines; the others on any beat."""
 SPEED_SHARE = 0.6
@@ -55,8 +58,12 @@ def reference_session(reference: Reference, number: int, seed: int) -> Session:
     rng = np.random.default_rng([seed, number, int(reference.track.sha256[:8], 16)])
     sr = AnalysisConfig().sr
     signal, grid = excerpt(reference.signal, reference.track.grid, sr, rng)
-    signal, grid = at_another_speed(signal, grid, sr, rng)
-    return make_session(signal[:, None], sr, grid, rng, SessionSettings.draw(rng))
+    settings = SessionSettings.draw(rng)
+    if grid.duration_s < MEDLEY_SHORTEST_S or rng.random() >= MEDLEY_SHARE:
+        signal, grid = at_another_speed(signal, grid, sr, rng)
+        return make_session(signal[:, None], sr, grid, rng, settings)
+    pieces = [at_another_speed(*half, sr, rng) for half in in_two(signal, grid, sr, rng)]
+    return make_medley([(signal[:, None], grid) for signal, grid in pieces], sr, rng, settings)
 
 
 def session_demonstration(
@@ -107,6 +114,23 @@ def excerpt(
     samples = np.rint(edges_s[[first, last]] * sr).astype(int)
     cut = signal[samples[0] : samples[1]]
     return cut, part_of_grid(grid, first, last, len(cut) / sr)
+
+
+def in_two(
+    signal: NDArray[np.float32], grid: BeatGrid, sr: int, rng: np.random.Generator
+) -> list[tuple[NDArray[np.float32], BeatGrid]]:
+    """Return a track in two, parted at a bar line in its middle half, as two pieces."""
+    bars = grid.bar_lines()
+    inner = bars[(bars > grid.n_beats // 4) & (bars < grid.n_beats - grid.n_beats // 4)]
+    if len(inner) == 0:
+        return [(signal, grid)]
+    at = int(rng.choice(inner))
+    sample = round(float(grid.beats_s[at]) * sr)
+    first, second = signal[:sample], signal[sample:]
+    return [
+        (first, part_of_grid(grid, 0, at, len(first) / sr)),
+        (second, part_of_grid(grid, at, grid.n_beats, len(second) / sr)),
+    ]
 
 
 def part_of_grid(grid: BeatGrid, first: int, last: int, duration_s: float) -> BeatGrid:

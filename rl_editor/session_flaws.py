@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.session_sounds import hit, note
+from rl_editor.session_speech import talk
 from rl_editor.units import db_to_gain
 
 Audio = NDArray[np.float32]
@@ -189,6 +190,19 @@ def knocked_over(passage: Passage, rng: np.random.Generator) -> Audio:
     return out
 
 
+def talked_over(passage: Passage, rng: np.random.Generator) -> Audio:
+    """Let somebody say something while the others play on, for 1 to 6 s."""
+    out = passage.signal.copy()
+    n = min(len(out) - passage.at, int(passage.sr * rng.uniform(1.0, 6.0)))
+    if n < passage.sr // 4:
+        return out
+    voice = talk(n, passage.sr, rng, speech_program=0.5)
+    loud = float(np.sqrt(np.mean(np.square(voice, dtype=np.float64)))) + 1e-9
+    gain = max(passage.level, 1e-3) / loud * db_to_gain(rng.uniform(-6.0, 9.0))
+    out[passage.at : passage.at + n] += np.float32(gain) * voice[:, None]
+    return out
+
+
 def played_anew(signal: Audio, sr: int, beat: int, rng: np.random.Generator) -> Audio:
     """Return [n, C] a passage as in another take: other timing, touch and tone, but no flaw.
 
@@ -263,4 +277,5 @@ FLAWS: dict[str, Callable[[Passage, np.random.Generator], Audio]] = {
     "level drop": level_drop,
     "muffled": muffled,
     "knocked over": knocked_over,
+    "talked over": talked_over,
 }

@@ -220,7 +220,12 @@ class _Planner:
         return int(self.rng.choice(lines[:-1]))
 
     def _take_length(self, place: int) -> int:
-        """Return the length of a take from `place`: 2 to 90 beats, as far as there is room."""
+        """Return the length of a take from `place`: 2 to 90 beats, as far as there is room.
+
+        Some go on to the end of the piece, however little is left of what may be unwanted.
+        """
+        if self.rng.random() < self.settings.whole_take:
+            return int(min(len(self.signal) - place, max(2 * self.beat, 1.5 * self.left)))
         n = self.beat * 2.0 ** self.rng.uniform(1.0, 6.5)
         return int(min(n, max(2 * self.beat, 0.7 * self.left), len(self.signal) - place))
 

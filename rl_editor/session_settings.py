@@ -54,6 +54,8 @@ class SessionSettings:
     """Share of the flawed takes that stop early."""
     gap_after_take: float = 0.8
     """Share of the takes after which something else is heard before the next."""
+    whole_take: float = 0.15
+    """Share of the takes that go on to the end of the piece."""
     pre_roll: float = 0.35
     """Share of the retakes that begin with the bar before."""
 
@@ -61,7 +63,7 @@ class SessionSettings:
     """Level of each take against the finished track."""
     peak_db: tuple[float, float] = (-12.0, -0.3)
     """Peak of the recording."""
-    junk_level_db: tuple[float, float] = (-24.0, 3.0)
+    junk_level_db: tuple[float, float] = (-28.0, 6.0)
     """Level of talk, tuning and the like against the music."""
     noise_floor: float = 0.55
     """Probability of a noise floor through everything."""
@@ -72,6 +74,12 @@ class SessionSettings:
     """Probability that the loudest peaks of the whole recording are clipped."""
     band_pass: float = 0.12
     """Probability of the narrow band of a telephone."""
+    room: float = 0.2
+    """Probability that everything is heard in the echo of a room."""
+    tone: float = 0.4
+    """Probability that highs or lows of everything are weaker."""
+    automatic_gain: float = 0.12
+    """Probability that the device evens out levels, pauses included."""
     mono: float = 0.3
     """Probability that a stereo track becomes a mono recording."""
     speech_program: float = 0.7

@@ -7,13 +7,15 @@ track's own samples times the level of their take, before the recording's colour
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.grid import BeatGrid
 from rl_editor.materials import Material
+from rl_editor.session_colour import colour_recording
 from rl_editor.session_plan import Part, plan_session
 from rl_editor.session_settings import SessionSettings
 from rl_editor.truth import Segment, Truth
@@ -21,8 +23,6 @@ from rl_editor.units import db_to_gain, format_time, samples_to_seconds
 
 Audio = NDArray[np.float32]
 
-_BLOCK = 1 << 19
-"""Samples that are coloured at a time."""
 _SEAM_CROSSFADE_S = (0.003, 0.02)
 """Range of crossfades between copies of the piece."""
 
@@ -71,6 +71,34 @@ def make_session(
     if signal.shape[1] > 1 and rng.random() < settings.mono:
         signal = signal.mean(axis=1, keepdims=True)
     parts = plan_session(signal, sr, grid, rng, settings)
+    return _recorded(parts, signal, sr, rng, settings)
+
+
+def make_medley(
+    pieces: Sequence[tuple[Audio, BeatGrid]],
+    sr: int,
+    rng: np.random.Generator,
+    settings: SessionSettings,
+) -> Session:
+    """Return a session in which several pieces were played one after the other.
+
+    Places in the piece are counted through all of them. Arguments are those of `make_session`,
+    and `pieces` have equally many channels.
+    """
+    signal = np.concatenate([piece for piece, _ in pieces])
+    parts: list[Part] = []
+    offset = 0
+    for piece, grid in pieces:
+        for part in plan_session(piece, sr, grid, rng, settings):
+            start = None if part.start is None else part.start + offset
+            parts.append(replace(part, start=start))
+        offset += len(piece)
+    return _recorded(parts, signal, sr, rng, settings)
+
+
+def _recorded(
+    parts: list[Part], signal: Audio, sr: int, rng: np.random.Generator, settings: SessionSettings
+) -> Session:
     raw = _lay_out(parts, signal, sr, rng)
     scale = record(raw, _peak(signal), sr, rng, settings)
     gains = tuple(p.gain * scale if p.start is not None else 1.0 for p in parts)
@@ -136,10 +164,7 @@ def record(
     peak = max(_peak(raw), track_peak, 1e-6)
     scale = float(db_to_gain(rng.uniform(*settings.peak_db))) / peak
     raw *= np.float32(scale)
-    colour = _Colour(raw.shape[1], sr, rng, settings)
-    for start in range(0, len(raw), _BLOCK):
-        block = raw[start : start + _BLOCK]
-        colour.apply(block, start)
+    colour_recording(raw, sr, rng, settings)
     top = _peak(raw)
     if top > 1.0:
         raw /= np.float32(top)
@@ -149,55 +174,6 @@ def record(
 
 def _peak(signal: Audio) -> float:
     return max(float(signal.max()), -float(signal.min()))
-
-
-class _Colour:
-    """Noise, hum, overload and band limits of one recording, applied block by block."""
-
-    def __init__(
-        self, channels: int, sr: int, rng: np.random.Generator, settings: SessionSettings
-    ) -> None:
-        from scipy.signal import butter
-
-        self.sr, self.rng = sr, rng
-        has_noise = rng.random() < settings.noise_floor
-        self.noise = db_to_gain(rng.uniform(*settings.noise_floor_db)) if has_noise else 0.0
-        darkness_hz = min(float(10.0 ** rng.uniform(2.5, 4.3)), 0.45 * sr)
-        self.noise_filter = butter(1, darkness_hz, fs=sr, output="sos").astype(np.float32)
-        self.noise_state = np.zeros((1, 2, channels), dtype=np.float32)
-        self.noise *= np.sqrt(0.5 * sr / darkness_hz) * 0.8
-        has_hum = rng.random() < settings.hum
-        self.hum = db_to_gain(rng.uniform(-75.0, -42.0)) if has_hum else 0.0
-        self.hum_hz = float(rng.choice([50.0, 60.0]))
-        self.hum_mix = rng.uniform(0.1, 1.0, 6) / np.arange(1, 7)
-        self.clip = rng.uniform(0.3, 0.9) if rng.random() < settings.clipping else None
-        self.band = None
-        if rng.random() < settings.band_pass:
-            low_hz, high_hz = rng.uniform(60, 350), min(rng.uniform(2800, 9000), 0.45 * sr)
-            self.band = butter(2, [low_hz, high_hz], "band", fs=sr, output="sos").astype(np.float32)
-            self.band_state = np.zeros((len(self.band), 2, channels), dtype=np.float32)
-
-    def apply(self, block: Audio, start: int) -> None:
-        """Colour `block` [n, C] in place; `start` is its first sample."""
-        from scipy.signal import sosfilt
-
-        if self.noise > 0.0:
-            white = self.rng.standard_normal(block.shape, dtype=np.float32)
-            noise, self.noise_state = sosfilt(self.noise_filter, white, axis=0, zi=self.noise_state)
-            block += np.float32(self.noise) * noise
-        if self.hum > 0.0:
-            block += np.float32(self.hum) * self._hum(start, len(block))[:, None]
-        if self.clip is not None:
-            np.clip(block, -self.clip, self.clip, out=block)
-        if self.band is not None:
-            block[:], self.band_state = sosfilt(self.band, block, axis=0, zi=self.band_state)
-
-    def _hum(self, start: int, n: int) -> Audio:
-        phase = np.arange(start, start + n) * (self.hum_hz / self.sr) % 1.0
-        table_phase = np.arange(1025) / 1024
-        harmonics = np.arange(1, 7)[:, None]
-        table = self.hum_mix @ np.sin(2 * np.pi * harmonics * table_phase)
-        return np.interp(phase, table_phase, table).astype(np.float32)
 
 
 def truth_of(parts: list[Part], n_samples: int, sr: int) -> Truth:

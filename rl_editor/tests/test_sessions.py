@@ -14,10 +14,11 @@ from rl_editor.session_files import perfect_edit, read_truth, write_session
 from rl_editor.session_flaws import FLAWS, Passage, break_off, played_anew, spoil
 from rl_editor.session_plan import FILLS, TAKES
 from rl_editor.session_settings import DIFFICULTIES, SessionSettings
-from rl_editor.sessions import make_session
+from rl_editor.sessions import make_medley, make_session
 
 SR = 8000
-CLEAN_DEVICE = dict(noise_floor=0.0, hum=0.0, clipping=0.0, band_pass=0.0, mono=0.0)
+COLOURS = ("noise_floor", "hum", "clipping", "band_pass", "mono", "room", "tone", "automatic_gain")
+CLEAN_DEVICE = dict.fromkeys(COLOURS, 0.0)
 ALL_KINDS = dict.fromkeys((*FILLS, *TAKES), 1.0)
 
 
@@ -59,6 +60,41 @@ def test_each_wanted_segment_is_the_track_times_its_gain(piece):
             raw = made.signal[round(segment.start_s * SR) : round(segment.end_s * SR)]
             start = round(segment.piece_start_s * SR)
             np.testing.assert_allclose(raw, piece[start : start + len(raw)] * gain, atol=1e-6)
+
+
+@pytest.mark.parametrize("colour", [c for c in COLOURS if c != "mono"])
+def test_each_colour_changes_the_sound_and_no_label(piece, colour):
+    plain = session(piece, 3, **CLEAN_DEVICE)
+    coloured = session(piece, 3, **CLEAN_DEVICE | {colour: 1.0})
+    assert coloured.truth == plain.truth
+    assert np.all(np.isfinite(coloured.signal))
+    assert np.abs(coloured.signal).max() <= 1.0
+    assert np.abs(coloured.signal - plain.signal).max() > 1e-4
+
+
+def test_automatic_gain_raises_the_quiet_parts(piece):
+    piece = piece.copy()
+    piece[: len(piece) // 2] *= 0.1
+    clean = dict(unwanted_share=(0.0, 0.0), **CLEAN_DEVICE)
+    step = []
+    for share in (0.0, 1.0):
+        raw = session(piece, 1, **clean | {"automatic_gain": share}).signal
+        step.append(raw[len(raw) // 2 + SR :].std() / raw[: len(raw) // 2].std())
+    assert step[0] == pytest.approx(10.0, rel=0.1)
+    assert step[1] < 6.0
+
+
+def test_a_medley_is_one_recording_of_several_pieces(piece):
+    pieces = [(part, steady_grid(len(part) / SR, 120.0)) for part in np.split(piece, [12 * SR])]
+    settings = dataclasses.replace(SessionSettings(speech_program=0.0), **CLEAN_DEVICE)
+    made = make_medley(pieces, SR, np.random.default_rng(4), settings)
+    assert made.truth.segments[-1].end_s == len(made.signal) / SR
+    wanted = [(s, g) for s, g in zip(made.truth.segments, made.gains, strict=True) if s.wanted]
+    assert sum(s.end_s - s.start_s for s, _ in wanted) == pytest.approx(len(piece) / SR)
+    for segment, gain in wanted:
+        raw = made.signal[round(segment.start_s * SR) : round(segment.end_s * SR)]
+        start = round(segment.piece_start_s * SR)
+        np.testing.assert_allclose(raw, piece[start : start + len(raw)] * gain, atol=1e-6)
 
 
 def test_equally_good_copies_are_the_track_but_for_their_seams(piece):
