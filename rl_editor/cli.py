@@ -172,19 +172,22 @@ def _render(arguments: argparse.Namespace) -> int:
     from rl_editor.edl import read_edl
     from rl_editor.render import render
 
-    edl = read_edl(arguments.edl)
+    edl = read_edl(arguments.edl, _note)
     output_format = _output_format(arguments)
     result = render(edl, arguments.recording, arguments.output, output_format=output_format)
     print(f"wrote {result.path} ({result.duration_s:.1f} s)")
     for note in result.notes:
         print(f"note: {note}")
     if edl.source.sha256 not in ("", file_sha256(arguments.recording)):
-        print(
-            f"rl-editor: note: {arguments.recording} is not byte for byte the recording that the "
-            "list was made for; if the track sounds wrong, give the original.",
-            file=sys.stderr,
+        _note(
+            f"{arguments.recording} is not byte for byte the recording that the list was made for; "
+            "if the track sounds wrong, give the original"
         )
     return 0
+
+
+def _note(text: str) -> None:
+    print(f"rl-editor: note: {text}.", file=sys.stderr)
 
 
 def _cache(arguments: argparse.Namespace) -> int:

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ from rl_editor.edl_types import (
 )
 from rl_editor.errors import UserError
 from rl_editor.materials import Material
-from rl_editor.units import seconds_to_samples
+from rl_editor.units import samples_to_seconds, seconds_to_samples
 
 __all__ = [
     "CURVES",
@@ -75,7 +76,11 @@ def write_edl(edl: EditDecisionList, path: str | Path) -> None:
         UserError: the list breaks a rule of the format, or the file cannot be written.
     """
     content = json.dumps(_to_json(edl), indent=1, allow_nan=True)
-    _from_json(json.loads(content), str(path))
+    if _from_json(json.loads(content), str(path)).duration_s != edl.duration_s:
+        raise UserError(
+            f"{path}.duration_s must be the latest end of a clip, but is {edl.duration_s:.9g}; "
+            "correct it."
+        )
     try:
         with atomic_path(path) as temporary:
             temporary.write_text(content + "\n", encoding="utf-8")
@@ -86,10 +91,15 @@ def write_edl(edl: EditDecisionList, path: str | Path) -> None:
         ) from error
 
 
-def read_edl(path: str | Path) -> EditDecisionList:
-    """Return the list in a file that `write_edl` or another program wrote.
+def read_edl(path: str | Path, on_note: Callable[[str], None] = warnings.warn) -> EditDecisionList:
+    """Return the list in a file that `write_edl`, another program or a person wrote.
 
-    Nothing but the file itself is opened: `source.path` stays a string.
+    Nothing but the file itself is opened: `source.path` stays a string. The output's length
+    follows from the clips: one that is missing or does not fit is made again.
+
+    Args:
+        path: of the list.
+        on_note: is told of a length that did not fit.
 
     Raises:
         UserError: the file cannot be read or breaks a rule of the format; names the field.
@@ -113,7 +123,14 @@ def read_edl(path: str | Path) -> EditDecisionList:
         raise UserError(
             f"{path} should be an edit decision list in JSON, but is not ({error}); make it again."
         ) from error
-    return _from_json(values, str(path))
+    edl = _from_json(values, str(path))
+    stated_s = values.get("duration_s", edl.duration_s)
+    if stated_s != edl.duration_s:
+        on_note(
+            f"{path} says that the output lasts {stated_s:.9g} s, but its last clip ends at "
+            f"{edl.duration_s:.9g} s, which counts"
+        )
+    return edl
 
 
 def _to_json(edl: EditDecisionList) -> dict[str, Any]:
@@ -128,7 +145,10 @@ def _unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _from_json(values: Any, where: str) -> EditDecisionList:
-    """Return the list in decoded JSON; `where` names the file in messages."""
+    """Return the list in decoded JSON, with the length that its clips have.
+
+    A stated length that is the same to the sample stays as it is. `where` names the file.
+    """
     kind = values.get("format") if isinstance(values, dict) else None
     if kind != FORMAT:
         raise UserError(
@@ -142,14 +162,18 @@ def _from_json(values: Any, where: str) -> EditDecisionList:
             "update rl_editor or write the list again."
         )
     body = {name: value for name, value in values.items() if name not in ("format", "version")}
-    edl = _CHECK_EDL(body, where)
+    edl = _CHECK_EDL({"duration_s": 0.0, **body}, where)
     _check_clips(edl, where)
+    sr = edl.source.sample_rate
+    n_samples = timeline_length(edl.clips, sr)
+    if seconds_to_samples(edl.duration_s, sr) != n_samples:
+        edl = replace(edl, duration_s=samples_to_seconds(n_samples, sr))
     _check_grid(edl, where)
     return edl
 
 
 def _check_clips(edl: EditDecisionList, where: str) -> None:
-    """Raise UserError unless clips lie inside the source, in order, and make up the length."""
+    """Raise UserError unless clips lie inside the source, in order, with fades that fit."""
     sr = edl.source.sample_rate
     n_source = seconds_to_samples(edl.source.duration_s, sr)
     latest_start = 0
@@ -176,12 +200,6 @@ def _check_clips(edl: EditDecisionList, where: str) -> None:
                     f"{name}.{fade} must not be longer than the clip's {(last - first) / sr:g} s, "
                     f"but is {getattr(clip, fade):g}; shorten it."
                 )
-    length = timeline_length(edl.clips, sr)
-    if seconds_to_samples(edl.duration_s, sr) != length:
-        raise UserError(
-            f"{where}.duration_s must be the latest end of a clip, {length / sr:.9g} s, but is "
-            f"{edl.duration_s:.9g}; correct it."
-        )
 
 
 def _check_grid(edl: EditDecisionList, where: str) -> None:

@@ -1,5 +1,6 @@
 """The commands and what they print."""
 
+import json
 import os
 import re
 import subprocess
@@ -132,6 +133,20 @@ def test_an_edit_list_renders_to_the_same_track(edited, tmp_path, capsys):
     assert printed.err == ""
     assert main(["render", edl, take, "--output", again, "--bit-depth", "PCM_24"]) == 0
     assert soundfile.info(again).subtype == "PCM_24"
+
+
+def test_a_list_that_was_shortened_by_hand_is_rendered(edited, tmp_path, capsys):
+    path = tmp_path / "edited.edl.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    del values["clips"][1:]
+    path.write_text(json.dumps(values), encoding="utf-8")
+    output = str(tmp_path / "a.wav")
+    assert main(["render", str(path), str(tmp_path / "take.wav"), "--output", output]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"rl-editor: note: {path} says that the output lasts")
+    first = values["clips"][0]
+    expected_s = first["source_end_s"] - first["source_start_s"]
+    assert probe(output).duration_s == pytest.approx(expected_s, abs=1e-3)
 
 
 def test_another_recording_than_the_lists_is_noted(edited, tmp_path, capsys):

@@ -171,7 +171,7 @@ PROBLEMS = {
     "inside out": (change_clip("source_end_s", 0.5), "inside the source"),
     "out of order": (lambda v: v["clips"].reverse(), "timeline_start_s"),
     "fade beyond the clip": (change_clip("fade_out_s", 9.0), "fade_out_s must not be longer"),
-    "wrong length": (lambda v: v.__setitem__("duration_s", 5.0), "duration_s must be the latest"),
+    "length no number": (lambda v: v.__setitem__("duration_s", "5"), "duration_s must be a number"),
     "clips no list": (lambda v: v.__setitem__("clips", {}), "clips must be a list"),
     "clip no object": (lambda v: v["clips"].__setitem__(0, 3), r"clips\[0\] must be an object"),
     "unknown action": (lambda v: v["decisions"][0].__setitem__("type", "MUTE"), "KEEP, CUT"),
@@ -195,6 +195,34 @@ def test_each_problem_is_named_with_its_field(tmp_path, problem):
         read_edl(path)
     assert str(path) in str(raised.value)
     assert len(str(raised.value)) < 600
+
+
+@pytest.mark.parametrize("stated_s", [5.0, 0.0, 17.5])
+def test_a_length_that_does_not_fit_follows_the_clips(tmp_path, stated_s):
+    told = []
+    path = written(tmp_path, lambda v: v.__setitem__("duration_s", stated_s))
+    assert read_edl(path, told.append) == example()
+    (note,) = told
+    assert f"lasts {stated_s:g} s, but its last clip ends at {example().duration_s:.9g}" in note
+    with pytest.warns(UserWarning, match="which counts"):
+        read_edl(path)
+
+
+def test_a_length_that_is_left_out_follows_the_clips(tmp_path):
+    told = []
+    assert read_edl(written(tmp_path, lambda v: v.pop("duration_s")), told.append) == example()
+    assert told == []
+
+
+def test_a_clip_that_was_shortened_by_hand_gives_a_shorter_list(tmp_path):
+    told = []
+
+    def shorten(values):
+        values["clips"][2]["source_end_s"] -= 0.5
+
+    edl = read_edl(written(tmp_path, shorten), told.append)
+    assert edl.duration_s == pytest.approx(example().duration_s - 0.5)
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize(
