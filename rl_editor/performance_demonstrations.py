@@ -17,7 +17,7 @@ from rl_editor.demonstrations import Demonstration, demonstrate
 from rl_editor.performances import make_performance
 from rl_editor.score_arrangements import arranged
 from rl_editor.score_rendering import find_soundfont, soundfont_renderer
-from rl_editor.scores import Score, excerpt, read_score
+from rl_editor.scores import Score, excerpt, import_mido, read_score
 from rl_editor.session_settings import SessionSettings
 from rl_editor.sessions import Session
 
@@ -27,6 +27,12 @@ EXCERPT_S = (20.0, 180.0)
 """Range of the excerpts' lengths, drawn evenly on a logarithmic scale, s."""
 _FEWEST_BEATS, _FEWEST_NOTES = 16, 24
 _TRIES = 20
+
+
+def check_synthesizer() -> None:
+    """Raise `UserError` where a package or soundfont is missing that scores need to be played."""
+    import_mido()
+    soundfont_renderer()
 
 
 def performance_session(score_path: str | Path, number: int, seed: int) -> Session:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.errors import UserError
+from rl_editor.extras import install_hint
 from rl_editor.grid import BARS_PER_PHRASE, BeatGrid
 
 NOTE = np.dtype(
@@ -34,7 +35,6 @@ _LAST_RING_S = 0.3
 _PEDAL = 64
 _DEFAULT_TEMPO = 500_000
 """Microseconds of a quarter note where the file says nothing: 120 a minute."""
-_INSTALL = "install it with `pip install mido`"
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,7 @@ def read_score(path: str | Path) -> Score:
     Raises:
         UserError: `mido` is missing, or the file is damaged or holds no notes.
     """
-    try:
-        import mido
-    except ImportError as error:
-        raise UserError(f"{path} needs the package mido to be read; {_INSTALL}.") from error
+    mido = import_mido()
     try:
         file = mido.MidiFile(path, clip=True)
     except FileNotFoundError as error:
@@ -86,6 +83,18 @@ def read_score(path: str | Path) -> Score:
     if len(notes) == 0:
         raise UserError(f"{path} should hold notes, but has none; leave it out.")
     return _trimmed(notes, controls, *clock.beats(float(notes["end_s"].max()) + _LAST_RING_S))
+
+
+def import_mido() -> Any:
+    """Return the package `mido`; raises `UserError` where it is not installed."""
+    try:
+        import mido
+    except ImportError as error:
+        raise UserError(
+            "MIDI scores are read with the package mido, which is not installed; run "
+            f"{install_hint('train')}."
+        ) from error
+    return mido
 
 
 def _merged(tracks: Iterable[Iterable[Any]]) -> list[tuple[int, Any]]:

@@ -1,14 +1,14 @@
 """From a training folder to tasks with known edits, split into training and held-out pieces.
 
-Pairs are aligned, finished tracks become sessions with exact truth. Every recording is analysed
-before training begins, through the cache.
+Pairs are aligned, finished tracks and MIDI scores become sessions with exact truth. Every recording
+is analysed before training begins, through the cache.
 
 In: a folder as `pairs` describes it. Out: `TrainingData`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from rl_editor.config import AnalysisConfig, Config, TrainConfig
 from rl_editor.demonstrations import demonstrate
 from rl_editor.errors import UserError
 from rl_editor.pairs import Pair, find_pairs
+from rl_editor.performance_demonstrations import check_synthesizer, performance_demonstration
 from rl_editor.reference_sessions import load_reference, session_demonstration
 from rl_editor.vector_environment import Task
 
@@ -43,6 +44,11 @@ class TrainingData:
     train: tuple[Task, ...]
     validation: tuple[Task, ...]
     schema: str
+
+    @property
+    def judged_on(self) -> str:
+        """Return which pieces the run is judged by: "held-out" or "training"."""
+        return "training" if self.validation is self.train else "held-out"
 
 
 def load_training_data(config: Config, say: Say) -> TrainingData:
@@ -65,6 +71,10 @@ def load_training_data(config: Config, say: Say) -> TrainingData:
         makers += [
             (path.name, partial(session_tasks, path, config.train, cache))
             for path in listing.references
+        ]
+        makers += [
+            (path.name, partial(performance_tasks, path, config.train, cache))
+            for path in _playable(listing.scores, say)
         ]
     pieces: list[list[Task]] = []
     for number, (name, make) in enumerate(makers, start=1):
@@ -103,6 +113,30 @@ def session_tasks(path: Path, config: TrainConfig, cache: Cache) -> list[Task]:
     return [Task(demonstration.track, demonstration) for demonstration in made]
 
 
+def performance_tasks(path: Path, config: TrainConfig, cache: Cache) -> list[Task]:
+    """Return tasks on sessions in which a MIDI score was played.
+
+    They depend on the score, the soundfont and `config.seed` alone.
+    """
+    made = [
+        performance_demonstration(path, number, config.seed, cache)
+        for number in range(config.sessions_per_reference)
+    ]
+    return [Task(demonstration.track, demonstration) for demonstration in made]
+
+
+def _playable(scores: Sequence[Path], say: Say) -> Sequence[Path]:
+    """Return the scores, or none where nothing can play them, which `say` tells once."""
+    if not scores:
+        return scores
+    try:
+        check_synthesizer()
+    except UserError as error:
+        say(f"left out: the MIDI scores ({len(scores)}), {scores[0]} first: {error}")
+        return ()
+    return scores
+
+
 def split(pieces: list[list[Task]], config: TrainConfig, say: Say) -> TrainingData:
     """Return the pieces split at random into training and held-out ones, all of a piece together.
 
@@ -127,7 +161,8 @@ def split(pieces: list[list[Task]], config: TrainConfig, say: Say) -> TrainingDa
     held_out = set(order[:n_held_out].tolist())
     train = tuple(t for i, piece in enumerate(pieces) if i not in held_out for t in piece)
     validation = tuple(t for i in sorted(held_out) for t in pieces[i])
-    say(f"{len(train)} recordings to learn from, {len(validation)} held out")
+    held_out_words = f", {len(validation)} held out" if validation else ""
+    say(f"{len(train)} recordings to learn from{held_out_words}")
     return TrainingData(train, validation or train, schemas.pop())
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 
-import mido
 import numpy as np
 
 from rl_editor.score_takes import Take
@@ -17,6 +16,8 @@ BASS, MELODY_CHANNEL = 1, 0
 
 def write_midi(path, n_bars=16, pedal=False, drums=True):
     """Write a file of 4/4 bars at 120: a melody of beats, whole notes in the bass, drums."""
+    import mido
+
     file = mido.MidiFile(ticks_per_beat=TICKS)
     tempo = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=500_000, time=0)])
     tempo.append(mido.MetaMessage("time_signature", numerator=4, denominator=4, time=0))

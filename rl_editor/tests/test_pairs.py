@@ -40,6 +40,16 @@ def test_each_unusable_file_is_a_problem_that_names_it(tmp_path):
         assert any(f"{name} " in p and words in p for p in listing.problems)
 
 
+def test_scores_are_found_among_the_references_only(tmp_path):
+    touch(tmp_path, "reference/song.mid", "reference/other.MIDI", "reference/track.wav")
+    touch(tmp_path, "input/song_raw.mid")
+    listing = find_pairs(tmp_path)
+    assert [path.name for path in listing.scores] == ["other.MIDI", "song.mid"]
+    assert [path.name for path in listing.references] == ["track.wav"]
+    assert len(listing.problems) == 1
+    assert "song_raw.mid is not an audio file" in listing.problems[0]
+
+
 def test_references_alone_are_enough(tmp_path):
     touch(tmp_path, "reference/song.flac")
     assert find_pairs(tmp_path).pairs == ()

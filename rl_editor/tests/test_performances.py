@@ -7,16 +7,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-pytest.importorskip("mido")
+from rl_editor.evaluate import oracle, score_edit
+from rl_editor.materials import Material
+from rl_editor.performances import make_performance
+from rl_editor.scores import read_score
+from rl_editor.session_files import perfect_edit
+from rl_editor.session_plan import FILLS, TAKES
+from rl_editor.session_settings import DIFFICULTIES, SessionSettings
+from rl_editor.tests.made_scores import sine_renderer, write_midi
 
-from rl_editor.evaluate import oracle, score_edit  # noqa: E402
-from rl_editor.materials import Material  # noqa: E402
-from rl_editor.performances import make_performance  # noqa: E402
-from rl_editor.scores import read_score  # noqa: E402
-from rl_editor.session_files import perfect_edit  # noqa: E402
-from rl_editor.session_plan import FILLS, TAKES  # noqa: E402
-from rl_editor.session_settings import DIFFICULTIES, SessionSettings  # noqa: E402
-from rl_editor.tests.made_scores import sine_renderer, write_midi  # noqa: E402
+pytest.importorskip("mido")
 
 SR = 8000
 CLEAN_DEVICE = dict(noise_floor=0.0, hum=0.0, clipping=0.0, band_pass=0.0, mono=1.0)

@@ -7,9 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-pytest.importorskip("mido")
-
-from rl_editor.score_takes import (  # noqa: E402
+from rl_editor.score_takes import (
     MISTAKES,
     Attempt,
     draw_touch,
@@ -18,8 +16,10 @@ from rl_editor.score_takes import (  # noqa: E402
     steady_touch,
     with_mistakes,
 )
-from rl_editor.scores import read_score  # noqa: E402
-from rl_editor.tests.made_scores import BEAT_S, sine_renderer, write_midi  # noqa: E402
+from rl_editor.scores import read_score
+from rl_editor.tests.made_scores import BEAT_S, sine_renderer, write_midi
+
+pytest.importorskip("mido")
 
 SR = 8000
 

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from rl_editor.errors import UserError
+from rl_editor.score_arrangements import arranged
+from rl_editor.scores import DRUMS, EXPRESSION, PROGRAM, excerpt, read_score, stretched
+from rl_editor.tests.made_scores import BASS, BEAT_S, MELODY, write_midi
 
 mido = pytest.importorskip("mido")
-
-from rl_editor.score_arrangements import arranged  # noqa: E402
-from rl_editor.scores import DRUMS, EXPRESSION, PROGRAM, excerpt, read_score, stretched  # noqa: E402
-from rl_editor.tests.made_scores import BASS, BEAT_S, MELODY, write_midi  # noqa: E402
 
 
 @pytest.fixture(scope="module")
