@@ -6,19 +6,22 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
 from rl_editor.actions import ActionType
 from rl_editor.config import RewardConfig
+from rl_editor.errors import UserError
 from rl_editor.rewards import REWARD_TERMS
 from rl_editor.vector_environment import EpisodeResult
 
@@ -34,16 +37,19 @@ class RunLog:
     """
 
     def __init__(self, save_dir: str | Path) -> None:
-        """Open the log in a folder that exists; TensorBoard is used when it is installed."""
+        """Choose the folder; files are made with the first line, TensorBoard's where installed."""
         self.path = Path(save_dir) / "log.jsonl"
-        self._file = self.path.open("a", encoding="utf-8")
-        self._board = _tensorboard(Path(save_dir))
+        self._file: TextIO | None = None
+        self._board: Any | None = None
 
     def write(self, epoch: int, stage: str, values: dict[str, float]) -> None:
         """Write the numbers of one epoch of a stage, such as "cloning" or "ppo"."""
         not_finite = [name for name, value in values.items() if not np.isfinite(value)]
         if not_finite:
             raise FloatingPointError(f"epoch {epoch} logs what is not finite: {not_finite}")
+        if self._file is None:
+            self._file = self.path.open("a", encoding="utf-8")
+            self._board = _tensorboard(self.path.parent)
         self._file.write(json.dumps({"stage": stage, "epoch": epoch, **values}) + "\n")
         self._file.flush()
         if self._board is not None:
@@ -52,7 +58,8 @@ class RunLog:
 
     def close(self) -> None:
         """Write what is left and close."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
         if self._board is not None:
             self._board.close()
 
@@ -68,6 +75,33 @@ class RunLog:
     ) -> None:
         """Close."""
         self.close()
+
+
+@contextmanager
+def save_folder(path: str | Path) -> Iterator[Path]:
+    """Yield the folder of a run, made where it is missing; a run that fails leaves none empty.
+
+    Raises:
+        UserError: nothing can be written there.
+    """
+    folder = Path(path)
+    missing = list(takewhile(lambda place: not place.exists(), (folder, *folder.parents)))
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise UserError(
+                f"checkpoints should go to the folder {path}, but nothing can be written there "
+                f"({error.strerror}); choose another with --save_dir."
+            ) from error
+        yield folder
+    except BaseException:
+        for place in missing:
+            with suppress(OSError):  # holds something, or was never made
+                place.rmdir()
+        raise
 
 
 def _tensorboard(folder: Path) -> Any | None:

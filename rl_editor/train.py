@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +28,8 @@ from rl_editor.vector_environment import EditingProblem, VectorEnvironment
 
 if TYPE_CHECKING:
     from rl_editor.agent import Agent
-    from rl_editor.behavioral_cloning import CloningExample
     from rl_editor.checkpoint import Checkpoint
+    from rl_editor.cloning_examples import CloningExample
     from rl_editor.rollout import Environment
     from rl_editor.run_log import RunLog
 
@@ -134,6 +133,11 @@ class Run:
         """Where checkpoints and logs go."""
         return Path(self.config.train.save_dir)
 
+    @property
+    def scope(self) -> str:
+        """What scores are filed under: "validation", or "training" where nothing is held out."""
+        return "validation" if self.data.judged_on == "held-out" else "training"
+
 
 def train(config: Config, start_from: Checkpoint | None = None) -> Path:
     """Train as the settings say and return the path of `best.pt`.
@@ -147,19 +151,18 @@ def train(config: Config, start_from: Checkpoint | None = None) -> Path:
     """
     _check_settings(config.train)
     check_data_dir(config.train.data_dir)
-    _check_save_dir(config.train.save_dir)
     try:
         import torch
     except ImportError as error:
         raise _missing("torch") from error
-    from rl_editor.run_log import RunLog
+    from rl_editor.run_log import RunLog, save_folder
     from rl_editor.validation import standing_f1
 
-    data = load_training_data(config, say)
-    torch.manual_seed(config.train.seed)
-    run = _start(config, data, start_from)
-    run.best_f1 = standing_f1(run.save_dir / "best.pt", data.schema, data.validation, say)
-    with RunLog(run.save_dir) as log:
+    with save_folder(config.train.save_dir) as folder, RunLog(folder) as log:
+        data = load_training_data(config, say)
+        torch.manual_seed(config.train.seed)
+        run = _start(config, data, start_from)
+        run.best_f1 = standing_f1(folder / "best.pt", data, say)
         try:
             _clone(run, log)
             _improve(run, log)
@@ -168,7 +171,7 @@ def train(config: Config, start_from: Checkpoint | None = None) -> Path:
             say(f"interrupted after epoch {run.epoch}; saved {run.save_dir / 'latest.pt'}")
             raise
     best = run.save_dir / "best.pt"
-    say(f"best F1 on held-out pieces: {max(run.best_f1, 0.0):.3f}; {best}")
+    say(f"best F1 on {data.judged_on} pieces: {max(run.best_f1, 0.0):.3f}; {best}")
     return best
 
 
@@ -207,7 +210,7 @@ def _clone(run: Run, log: RunLog) -> None:
             on_epoch=lambda epoch, loss: _after_cloning_epoch(run, log, epoch + 1, loss),
         )
     else:
-        say(f"at the start: F1 {_look(run)['validation/f1']:.3f} on held-out pieces")
+        say(f"at the start: {_f1_words(run, _look(run))}")
 
 
 def _after_cloning_epoch(run: Run, log: RunLog, epoch: int, loss: float) -> None:
@@ -216,7 +219,7 @@ def _after_cloning_epoch(run: Run, log: RunLog, epoch: int, loss: float) -> None
     line = f"cloning epoch {epoch}/{config.bc_epochs}: loss {loss:.3f}"
     if epoch % config.bc_eval_every == 0 or epoch == config.bc_epochs:
         numbers |= _look(run)
-        line += f", held-out F1 {numbers['validation/f1']:.3f} (best {run.best_f1:.3f})"
+        line += f", {_f1_words(run, numbers)}"
     log.write(epoch, "cloning", numbers)
     say(line)
 
@@ -291,7 +294,7 @@ def _environment(run: Run) -> Environment:
 
 
 def _examples(run: Run) -> list[CloningExample]:
-    from rl_editor.behavioral_cloning import example
+    from rl_editor.cloning_examples import example
 
     return [
         example(task.demonstration, run.normalisation)
@@ -319,16 +322,16 @@ def _cloning_loss(run: Run, examples: Sequence[CloningExample]) -> Any:
 
 
 def _look(run: Run) -> dict[str, float]:
-    """Return the scores of the planned edits of held-out pieces; save the checkpoints."""
+    """Return the scores of the planned edits of the pieces that count; save the checkpoints."""
     from rl_editor.validation import held_out_scores
 
     scores = held_out_scores(_checkpoint(run, {}), run.data.validation)
-    metrics = {f"validation_{name}": value for name, value in scores.items()}
+    metrics = {f"{run.scope}_{name}": value for name, value in scores.items()}
     if scores["f1"] > run.best_f1:
         run.best_f1 = scores["f1"]
         _save(run, "best.pt", metrics)
     _save(run, "latest.pt", metrics)
-    return {f"validation/{name}": value for name, value in scores.items()}
+    return {f"{run.scope}/{name}": value for name, value in scores.items()}
 
 
 def _checkpoint(run: Run, metrics: dict[str, float]) -> Checkpoint:
@@ -345,12 +348,17 @@ def _save(run: Run, name: str, metrics: dict[str, float]) -> None:
     save(run.save_dir / name, _checkpoint(run, metrics))
 
 
+def _f1_words(run: Run, numbers: dict[str, float]) -> str:
+    f1 = numbers[f"{run.scope}/f1"]
+    return f"{run.data.judged_on} F1 {f1:.3f} (best {run.best_f1:.3f})"
+
+
 def _line(run: Run, numbers: dict[str, float]) -> str:
     reward = numbers.get("reward/total")
     paid = "no episode ended" if reward is None else f"reward {reward:.2f}"
     return (
         f"epoch {run.epoch}/{run.config.train.epochs}: {paid}, entropy {numbers['entropy']:.2f}, "
-        f"held-out F1 {numbers['validation/f1']:.3f} (best {run.best_f1:.3f})"
+        f"{_f1_words(run, numbers)}"
     )
 
 
@@ -372,18 +380,6 @@ def _check_settings(config: TrainConfig) -> None:
     for name in ("lr", "bc_lr", "target_kl", "max_grad_norm", "clip_coef"):
         if getattr(config, name) <= 0:
             raise UserError(f"--{name} must be above 0, but is {getattr(config, name):g}.")
-
-
-def _check_save_dir(save_dir: str) -> None:
-    try:
-        Path(save_dir).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=save_dir):
-            pass
-    except OSError as error:
-        raise UserError(
-            f"checkpoints should go to the folder {save_dir}, but nothing can be written there "
-            f"({error.strerror}); choose another with --save_dir."
-        ) from error
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from rl_editor.evaluate import score_edit
 from rl_editor.features import FEATURE_NAMES
 from rl_editor.numpy_policy import NumpyPolicy
 from rl_editor.planner import plan
+from rl_editor.training_data import TrainingData
 from rl_editor.vector_environment import Task
 
 SCORES = ("f1", "precision", "recall", "keep_ratio", "order_tau")
@@ -38,24 +39,25 @@ def held_out_scores(checkpoint: Checkpoint, tasks: Sequence[Task]) -> dict[str, 
     return {name: float(np.mean([getattr(score, name) for score in scores])) for name in SCORES}
 
 
-def standing_f1(
-    path: Path, schema: str, tasks: Sequence[Task], say: Callable[[str], None]
-) -> float:
+def standing_f1(path: Path, data: TrainingData, say: Callable[[str], None]) -> float:
     """Return the F1 that a run has to beat before it replaces the checkpoint at `path`.
 
-    It is what that checkpoint scores on this run's held-out pieces, or -1 where there is none. One
-    that this version cannot use is kept under another name.
+    It is what that checkpoint scores on the pieces that the run is judged by, or -1 where there is
+    none. One that this version cannot use is kept under another name.
     """
     if not path.exists():
         return -1.0
     try:
         standing = load(path)
-        check_schema(standing, schema)
+        check_schema(standing, data.schema)
     except UserError as error:
         kept = path.with_name(f"{path.stem}.old{path.suffix}")
         os.replace(path, kept)
         say(f"kept {path} as {kept}: {error}")
         return -1.0
-    f1 = held_out_scores(standing, tasks)["f1"]
-    say(f"{path} scores F1 {f1:.3f} on these held-out pieces; only a better editor replaces it")
+    f1 = held_out_scores(standing, data.validation)["f1"]
+    say(
+        f"{path} scores F1 {f1:.3f} on these {data.judged_on} pieces; only a better editor "
+        "replaces it"
+    )
     return f1

@@ -141,12 +141,12 @@ def test_what_stands_in_the_folder_has_to_be_beaten(tmp_path, made_data):
     said = []
     path = train.train(small_config(tmp_path, epochs=0))
     expected = checkpoint.load(path).metrics["validation_f1"]
-    tasks = made_data.validation
-    assert standing_f1(path, "made", tasks, said.append) == pytest.approx(expected)
-    assert standing_f1(path, "another analysis", tasks, said.append) == -1.0
+    other = dataclasses.replace(made_data, schema="another analysis")
+    assert standing_f1(path, made_data, said.append) == pytest.approx(expected)
+    assert standing_f1(path, other, said.append) == -1.0
     assert not path.exists()
     assert path.with_name("best.old.pt").exists()
-    assert standing_f1(path, "made", tasks, said.append) == -1.0
+    assert standing_f1(path, made_data, said.append) == -1.0
     assert len(said) == 2
 
 
@@ -220,7 +220,46 @@ def test_a_single_piece_is_judged_by_itself_with_a_warning():
     told = []
     data = split([[made_task(8, 0)]], TrainConfig(), told.append)
     assert data.validation == data.train
+    assert data.judged_on == "training"
     assert "only one piece" in told[0]
+    assert told[1] == "1 recordings to learn from"
+
+
+def test_with_a_single_piece_all_scores_are_of_training(tmp_path, monkeypatch, capsys):
+    def load(config, say):
+        return split([[made_task(16, 0)]], config.train, say)
+
+    monkeypatch.setattr(train, "load_training_data", load)
+    config = small_config(tmp_path)
+    for _ in range(2):  # the second run meets the checkpoint of the first
+        best = train.train(config)
+    train.train(small_config(tmp_path, epochs=0, bc_epochs=0))
+    told = capsys.readouterr().out
+    assert "training F1" in told
+    assert "on these training pieces" in told
+    logged = (tmp_path / "models" / "log.jsonl").read_text(encoding="utf-8")
+    for word in ("held", "validation"):
+        assert word not in told
+        assert word not in logged
+        assert not any(word in name for name in checkpoint.load(best).metrics)
+
+
+def test_a_run_that_fails_leaves_no_folder(tmp_path, monkeypatch):
+    def fail(config, say):
+        raise UserError("nothing usable.")
+
+    monkeypatch.setattr(train, "load_training_data", fail)
+    deep = small_config(tmp_path, save_dir=str(tmp_path / "a" / "b" / "models"))
+    with pytest.raises(UserError, match="nothing usable"):
+        train.train(deep)
+    assert list(tmp_path.iterdir()) == []
+    for name in ("empty", "full"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "full" / "best.pt.note").write_text("mine")
+    for name in ("empty", "full"):
+        with pytest.raises(UserError, match="nothing usable"):
+            train.train(small_config(tmp_path, save_dir=str(tmp_path / name)))
+        assert (tmp_path / name).is_dir()
 
 
 def test_recordings_analysed_in_two_ways_are_refused():
