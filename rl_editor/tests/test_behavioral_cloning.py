@@ -5,13 +5,16 @@ import torch
 from rl_editor import behavioral_cloning
 from rl_editor.actions import Size
 from rl_editor.agent import Agent
+from rl_editor.augmentation import augmented, transposed
 from rl_editor.behavioral_cloning import (
     acceptable,
-    augmented,
     clone,
     cloning_loss,
     every_beat,
+)
+from rl_editor.cloning_examples import (
     example,
+    one_after_the_other,
     piece_places,
     right_choices,
 )
@@ -21,7 +24,7 @@ from rl_editor.edit_state import EditState
 from rl_editor.materials import Material
 from rl_editor.numpy_policy import NumpyPolicy
 from rl_editor.planner import plan
-from rl_editor.policy_inputs import N_INPUTS, Normalisation
+from rl_editor.policy_inputs import INPUT_NAMES, N_INPUTS, Normalisation
 from rl_editor.tests.made_up import made_up_track
 from rl_editor.truth import Segment, Truth
 
@@ -129,6 +132,38 @@ def test_augmentation_keeps_shape_and_stays_finite():
     assert changed.shape == inputs.shape
     assert changed.dtype == torch.float32
     assert float(changed.abs().mean()) > 0.01
+
+
+def test_transposing_moves_pitch_classes_and_nothing_else():
+    inputs = np.random.default_rng(0).standard_normal((5, N_INPUTS))
+    up = transposed(inputs, 3)
+    columns = {name: index for index, name in enumerate(INPUT_NAMES)}
+    for c, e_flat in (("chroma_c", "chroma_d_sharp"), ("chroma_a_change", "chroma_c_change")):
+        np.testing.assert_array_equal(up[:, columns[e_flat]], inputs[:, columns[c]])
+    others = [i for name, i in columns.items() if not name.startswith("chroma")]
+    np.testing.assert_array_equal(up[:, others], inputs[:, others])
+    np.testing.assert_array_equal(transposed(up, 9), inputs)
+
+
+def test_two_recordings_one_after_the_other_are_right_where_each_was(two_copies):
+    first, second = prepared(two_copies), prepared(two_copies)
+    both = one_after_the_other(first, second)
+    n = len(first.wanted)
+    assert both.grid.n_beats == len(both.inputs.values) == 2 * n
+    assert both.keep_ratio == pytest.approx(first.keep_ratio)
+    for name in ("wanted", "spare", "weight", "material", "has_later_copy"):
+        np.testing.assert_array_equal(getattr(both, name)[:n], getattr(first, name))
+        np.testing.assert_array_equal(getattr(both, name)[n:], getattr(second, name))
+    for match in (both.inputs.match_later.numpy(), both.table.match_earlier):
+        assert np.all(match[:n] < n)
+        assert np.all((match[n:] >= n) | (match[n:] == -1))
+    nothing = np.zeros(n, bool)
+    keep, cut = right_choices(both, np.concatenate([first.wanted, nothing]))
+    alone = [right_choices(first, first.wanted), right_choices(second, nothing)]
+    np.testing.assert_array_equal(keep, np.concatenate([alone[0][0], alone[1][0]]))
+    np.testing.assert_array_equal(cut, np.concatenate([alone[0][1], alone[1][1]]))
+    apart = both.place[n:][:, None] - both.place[:n]
+    assert np.nanmin(apart) > 1.0
 
 
 def test_cloning_memorises_a_demonstration(two_copies):

@@ -28,8 +28,8 @@ STAGES = {
     "environment": "environment observation rewards subprocess_vec_env vector_environment",
     "agent": "agent attention auxiliary_tasks encoder numpy_policy planner policy_inputs",
     "training": """
-        behavioral_cloning checkpoint evaluate ppo rollout run_log train training_data
-        validation""",
+        augmentation behavioral_cloning checkpoint cloning_examples evaluate ppo rollout
+        run_log train training_data validation""",
     "use": "__init__ cli infer notes output_paths progress reasons report",
 }
 """Modules of each stage, the earliest stage first."""
