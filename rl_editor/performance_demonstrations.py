@@ -5,26 +5,30 @@ In: a MIDI file and a number. Out: a `Demonstration`; the same inputs give the s
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from rl_editor.analysis import analyze_signal, schema_name
+from rl_editor.analysis import ANALYSIS_VERSION, analyze_signal, schema_name
 from rl_editor.cache import Cache, file_sha256, track_key
 from rl_editor.config import AnalysisConfig
 from rl_editor.demonstrations import Demonstration, demonstrate
-from rl_editor.performances import make_performance
+from rl_editor.performances import make_recital
 from rl_editor.score_arrangements import arranged
-from rl_editor.score_rendering import find_soundfont, soundfont_renderer
-from rl_editor.scores import Score, excerpt, import_mido, read_score
+from rl_editor.score_rendering import soundfont_renderer
+from rl_editor.scores import Score, excerpt, import_mido, read_score, stretched
 from rl_editor.session_settings import SessionSettings
 from rl_editor.sessions import Session
 
-VERSION = 1
-"""Raised with every change that makes other sessions out of the same score."""
 EXCERPT_S = (20.0, 180.0)
 """Range of the excerpts' lengths, drawn evenly on a logarithmic scale, s."""
+RECITAL_SHARE = 0.15
+"""Share of the excerpts of some length that are parted in two and played as two pieces."""
+RECITAL_SHORTEST_S = 60.0
+_OTHER_TEMPO = 0.15
+"""Standard deviation of the logarithm of the second piece's tempo against the first one's."""
 _FEWEST_BEATS, _FEWEST_NOTES = 16, 24
 _TRIES = 20
 
@@ -45,7 +49,10 @@ def performance_session(score_path: str | Path, number: int, seed: int) -> Sessi
     rng = np.random.default_rng([seed, number, int(sha256[:8], 16)])
     score = random_excerpt(arranged(_score(str(score_path), sha256), rng), rng)
     settings = SessionSettings.draw(rng)
-    return make_performance(score, AnalysisConfig().sr, rng, settings, soundfont_renderer())
+    scores = [score]
+    if score.duration_s >= RECITAL_SHORTEST_S and rng.random() < RECITAL_SHARE:
+        scores = in_two(score, rng)
+    return make_recital(scores, AnalysisConfig().sr, rng, settings, soundfont_renderer())
 
 
 @lru_cache(maxsize=4)
@@ -63,18 +70,12 @@ def performance_demonstration(
         UserError: see `performance_session`.
     """
     session = performance_session(score_path, number, seed)
-    settings = {
-        "performance": VERSION,
-        "number": number,
-        "seed": seed,
-        "samples": len(session.signal),
-        "features": schema_name(),
-        "soundfont": find_soundfont().stat().st_size,
-    }
-    key = track_key(file_sha256(score_path), settings)
+    signal = session.signal.mean(axis=1)
+    sha256 = hashlib.sha256(signal.tobytes()).hexdigest()
+    key = track_key(sha256, {"version": ANALYSIS_VERSION, "performance": schema_name()})
     track = cache.load_track(key) if cache is not None else None
     if track is None:
-        track = analyze_signal(session.signal.mean(axis=1))
+        track = analyze_signal(signal)
         if cache is not None:
             cache.store_track(key, track)
     return demonstrate(track, session.truth)
@@ -97,3 +98,14 @@ def random_excerpt(score: Score, rng: np.random.Generator) -> Score:
         if len(part.notes) >= _FEWEST_NOTES:
             return part
     return score
+
+
+def in_two(score: Score, rng: np.random.Generator) -> list[Score]:
+    """Return a score in two, parted at a bar line in its middle half; each has its own tempo."""
+    bars, n_beats = score.grid.bar_lines(), score.grid.n_beats
+    inner = bars[(bars > n_beats // 4) & (bars < n_beats - n_beats // 4)]
+    if len(inner) == 0:
+        return [score]
+    at = int(rng.choice(inner))
+    second = stretched(excerpt(score, at, n_beats), float(np.exp(rng.normal(0.0, _OTHER_TEMPO))))
+    return [excerpt(score, 0, at), second]

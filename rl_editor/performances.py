@@ -9,7 +9,7 @@ In: `Score`, a renderer. Out: `Session`, as from `sessions.make_session`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -45,8 +45,8 @@ _RINGING_ATTEMPTS = 0.5
 _TECHNICAL_FLAWS = ("dropouts", "overload", "level drop", "muffled", "knocked over")
 _TECHNICAL_SHARE = 0.3
 """Share of the flawed attempts in which the recording goes wrong, too."""
-_DRY_SHARE = 0.25
-"""Share of the sessions without the sound of a room."""
+_DRY_SHARE = 0.5
+"""Share of the sessions in which the players are heard without a room of their own."""
 
 
 def make_performance(
@@ -64,28 +64,59 @@ def make_performance(
         settings: how hard, see `SessionSettings.draw`.
         renderer: see `score_rendering.soundfont_renderer`.
     """
+    return make_recital([score], sr, rng, settings, renderer)
+
+
+def make_recital(
+    scores: Sequence[Score],
+    sr: int,
+    rng: np.random.Generator,
+    settings: SessionSettings,
+    renderer: Renderer,
+) -> Session:
+    """Return a session in which scores were played one after the other.
+
+    Places in the piece are counted through all of them. Arguments are those of
+    `make_performance`.
+    """
     channels = 1 if rng.random() < settings.mono else 2
-    band = _Band(score, sr, rng, renderer, channels)
-    whole = Attempt(score, ((0.0, score.duration_s),), steady_touch())
-    track = band.sound(play(whole, rng), tail_s=0.0)
-    parts = plan_session(track, sr, score.grid, rng, settings, band)
-    raw, exact = _Layout(parts, band).recording()
-    record(raw, float(np.abs(track).max(initial=0.0)), sr, rng, settings)
+    room = _room_response(sr, channels, rng)
+    raws, exact, track_peak, offset = [], [], 0.0, 0
+    for score in scores:
+        band = _Band(score, sr, rng, renderer, channels, room)
+        track = band.sound(play(_as_written(score), rng), tail_s=0.0)
+        parts = plan_session(track, sr, score.grid, rng, settings, band)
+        raw, played = _Layout(parts, band).recording()
+        raws.append(raw)
+        exact += [p if p.start is None else replace(p, start=p.start + offset) for p in played]
+        offset += sum(p.n for p in played if p.wanted)
+        track_peak = max(track_peak, float(np.abs(track).max(initial=0.0)))
+    raw = np.concatenate(raws)
+    record(raw, track_peak, sr, rng, settings)
     truth = truth_of(exact, len(raw), sr)
     return Session(raw, sr, truth, (1.0,) * len(exact), settings.name, summary(truth))
+
+
+def _as_written(score: Score) -> Attempt:
+    return Attempt(score, ((0.0, score.duration_s),), steady_touch())
 
 
 class _Band:
     """Plays passages of a score in one room; a `session_plan.Performer`."""
 
     def __init__(
-        self, score: Score, sr: int, rng: np.random.Generator, renderer: Renderer, channels: int
+        self,
+        score: Score,
+        sr: int,
+        rng: np.random.Generator,
+        renderer: Renderer,
+        channels: int,
+        room: Audio | None,
     ) -> None:
         self.score, self.sr, self.rng, self.renderer = score, sr, rng, renderer
-        self.channels = channels
+        self.channels, self.room = channels, room
         self.beat = max(64, int(sr * np.median(score.grid.durations_s)))
         self.tuning = rng.normal(0.0, 0.12)
-        self.room = _room_response(sr, channels, rng)
 
     def take(self, spans: tuple[Span, ...]) -> Take:
         """Return a good take of passages of the score, seconds."""

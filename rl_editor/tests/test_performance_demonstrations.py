@@ -10,6 +10,7 @@ from rl_editor.cache import Cache
 from rl_editor.config import AnalysisConfig, Config, TrainConfig
 from rl_editor.errors import UserError
 from rl_editor.performance_demonstrations import (
+    in_two,
     performance_demonstration,
     performance_session,
     random_excerpt,
@@ -62,6 +63,15 @@ def test_excerpts_are_whole_bars_with_notes(score_path):
         assert part.grid.n_beats % 4 == 0
         assert len(part.notes) >= 24
         assert part.duration_s <= score.duration_s
+
+
+def test_halves_of_a_score_are_all_of_it(score_path):
+    score = performance_demonstrations.read_score(score_path)
+    first, second = in_two(score, np.random.default_rng(0))
+    assert first.grid.n_beats + second.grid.n_beats == score.grid.n_beats
+    assert first.grid.n_beats % 4 == 0
+    keys = np.concatenate([first.notes["key"], second.notes["key"]])
+    np.testing.assert_array_equal(keys, score.notes["key"])
 
 
 def test_scores_in_a_training_folder_become_sessions(score_path, tmp_path, monkeypatch):

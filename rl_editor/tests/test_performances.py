@@ -9,8 +9,8 @@ import pytest
 
 from rl_editor.evaluate import oracle, score_edit
 from rl_editor.materials import Material
-from rl_editor.performances import make_performance
-from rl_editor.scores import read_score
+from rl_editor.performances import make_performance, make_recital
+from rl_editor.scores import excerpt, read_score
 from rl_editor.session_files import perfect_edit
 from rl_editor.session_plan import FILLS, TAKES
 from rl_editor.session_settings import DIFFICULTIES, SessionSettings
@@ -100,3 +100,14 @@ def test_joins_do_not_click(score):
     for segment in made.truth.segments[1:]:
         at = round(segment.start_s * SR)
         assert jumps[at - 4 : at + 4].max() < 2.5 * usual
+
+
+def test_a_recital_is_one_piece_after_the_other(score):
+    settings = SessionSettings(speech_program=0.0)
+    halves = [excerpt(score, 0, 32), excerpt(score, 32, score.grid.n_beats)]
+    made = make_recital(halves, SR, np.random.default_rng(1), settings, sine_renderer)
+    wanted = sorted((s.piece_start_s, s.end_s - s.start_s) for s in made.truth.segments if s.wanted)
+    ends = np.cumsum([length for _, length in wanted])
+    np.testing.assert_allclose([start for start, _ in wanted], [0.0, *ends[:-1]], atol=1e-9)
+    assert ends[-1] == pytest.approx(score.duration_s, rel=0.12)
+    assert made.truth.duration_s == len(made.signal) / SR
