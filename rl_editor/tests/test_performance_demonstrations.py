@@ -36,6 +36,7 @@ def config_of(folder):
     return Config(train=TrainConfig(data_dir=str(folder), sessions_per_reference=2))
 
 
+@pytest.mark.slow
 def test_a_demonstration_is_the_same_again_from_the_cache(score_path, tmp_path):
     cache = Cache(tmp_path / "cache")
     first, second = (performance_demonstration(score_path, 1, 0, cache) for _ in range(2))
@@ -74,6 +75,7 @@ def test_halves_of_a_score_are_all_of_it(score_path):
     np.testing.assert_array_equal(keys, score.notes["key"])
 
 
+@pytest.mark.slow
 def test_scores_in_a_training_folder_become_sessions(score_path, tmp_path, monkeypatch):
     monkeypatch.setenv("RL_EDITOR_CACHE", str(tmp_path / "cache"))
     said: list[str] = []
