@@ -21,26 +21,44 @@ from rl_editor.reasons import REMOVING_NAMES
 from rl_editor.track import Track
 from rl_editor.units import format_time
 
-PICTURE_WIDTH, PICTURE_HEIGHT, STRIP_HEIGHT = 1000, 130, 16
+PICTURE_WIDTH, PICTURE_HEIGHT = 1000, 130
+MAX_RULER_MARKS = 7
+"""So many fit beside each other on a phone."""
 LEVEL_RANGE_DB = 48.0
 """Levels from the loudest beat down to this far below it are drawn, dB."""
 
 _STYLE = """
 :root { color-scheme: light dark; --kept: #1b7f4d; --gone: #a3a3a3; --ink: #1a1a1a;
-  --paper: #ffffff; --line: #d0d0d0; }
+  --paper: #ffffff; --line: #d0d0d0; --soft: #5c5c5c; }
 @media (prefers-color-scheme: dark) { :root { --kept: #4cc38a; --gone: #6b6b6b; --ink: #ededed;
-  --paper: #161616; --line: #3a3a3a; } }
+  --paper: #161616; --line: #3a3a3a; --soft: #b0b0b0; } }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-  max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+  max-width: 70rem; margin: 2rem auto; padding: 0 1rem; overflow-wrap: break-word; }
 h1, h2 { line-height: 1.2; }
 table { border-collapse: collapse; width: 100%; margin: 1rem 0; }
-th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid var(--line); }
+th, td { text-align: left; vertical-align: top; padding: .25rem .6rem;
+  border-bottom: 1px solid var(--line); }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
-svg { width: 100%; height: auto; }
-.kept { fill: var(--kept); } .gone { fill: var(--gone); } .ruler { fill: var(--ink); }
+.summary td:first-child, .key span { white-space: nowrap; }
+.passages td:first-child { white-space: nowrap; font-variant-numeric: tabular-nums; }
+.passages td { overflow-wrap: anywhere; } .passages td.number { overflow-wrap: normal; }
+svg { display: block; width: 100%; height: 8.5rem; }
+.ruler { position: relative; height: 1.6rem; font-size: .8rem; color: var(--soft); }
+.ruler span { position: absolute; border-left: 1px solid var(--soft); padding-left: .2rem; }
+.kept { fill: var(--kept); } .gone { fill: var(--gone); }
 .key span { margin-right: 1.5rem; } .swatch { display: inline-block; width: .8em; height: .8em; }
+@media (max-width: 40rem) {
+  body { margin: 1rem auto; } h1 { font-size: 1.5rem; }
+  th, td { padding: .25rem .4rem .25rem 0; }
+  .cards thead { display: none; }
+  .cards tr { display: block; padding: .4rem 0; border-bottom: 1px solid var(--line); }
+  .cards td { display: flex; justify-content: space-between; border: 0; padding: 0; }
+  .cards td::before { content: attr(data-label); color: var(--soft); padding-right: 1rem; }
+  .cards td:first-child { font-weight: bold; }
+}
 @media print { body { margin: 0; max-width: none; } tr { break-inside: avoid; } }
 """
+"""On a phone the rows of tables of the class "cards" become cards, a line for each cell."""
 
 
 def write_report(
@@ -92,7 +110,8 @@ def render_page(
         *(f"<p>Note: {escape(note)}.</p>" for note in notes),
         "<h2>What was kept</h2>",
         _picture(edl, track),
-        '<p class="key"><span><i class="swatch" style="background:var(--kept)"></i> kept</span>'
+        '<p class="key">Level over the time of the recording. '
+        '<span><i class="swatch" style="background:var(--kept)"></i> kept</span>'
         '<span><i class="swatch" style="background:var(--gone)"></i> left out</span></p>',
         "<h2>Passages and reasons</h2>",
         _decisions_table(edl),
@@ -108,18 +127,29 @@ def render_page(
     )
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[int]) -> str:
+def _table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    numbers: Sequence[int],
+    kind: str = "",
+) -> str:
     """Return an HTML table; `numbers` are the columns that are set flush right."""
 
     def cells(tag: str, values: Sequence[str]) -> str:
-        scope = ' scope="col"' if tag == "th" else ""
         return "".join(
-            f"<{tag}{scope}{' class=number' if i in numbers else ''}>{escape(value)}</{tag}>"
+            f"<{tag}{_attributes(tag, head[i], i in numbers)}>{escape(value)}</{tag}>"
             for i, value in enumerate(values)
         )
 
     lines = "".join(f"<tr>{cells('td', row)}</tr>\n" for row in rows)
-    return f"<table><thead><tr>{cells('th', head)}</tr></thead>\n<tbody>{lines}</tbody></table>"
+    top = f"<thead><tr>{cells('th', head)}</tr></thead>\n" if any(head) else ""
+    return f'<table class="{kind}">{top}<tbody>{lines}</tbody></table>'
+
+
+def _attributes(tag: str, label: str, is_number: bool) -> str:
+    """Return the attributes of a cell; `data-label` is its head where the table becomes cards."""
+    own = ' scope="col"' if tag == "th" else f' data-label="{escape(label)}"'
+    return own + (' class="number"' if is_number else "")
 
 
 def _summary(edl: EditDecisionList, track: Track, removed_s: dict[str, float]) -> str:
@@ -129,13 +159,13 @@ def _summary(edl: EditDecisionList, track: Track, removed_s: dict[str, float]) -
         others = ", ".join(f"{bpm:.1f}" for bpm in grid.runner_up_tempi_bpm)
         tempo += f" (other tempi that fit: {others})"
     rows = [
-        ("length before", format_time(edl.source.duration_s)),
-        ("length after", format_time(edl.duration_s)),
+        ("length of the recording", format_time(edl.source.duration_s)),
+        ("length of the edited track", format_time(edl.duration_s)),
         ("tempo", tempo),
         ("joins", str(len(edl.joins))),
         *((f"left out: {word}", format_time(seconds)) for word, seconds in removed_s.items()),
     ]
-    return _table(("", ""), rows, ())
+    return _table(("", ""), rows, (), "summary")
 
 
 def _picture(edl: EditDecisionList, track: Track) -> str:
@@ -155,24 +185,23 @@ def _picture(edl: EditDecisionList, track: Track) -> str:
             f'height="{height[beat]:.1f}"/>'
         )
     return (
-        f'<svg viewBox="0 0 {PICTURE_WIDTH} {PICTURE_HEIGHT + STRIP_HEIGHT + 6}" role="img" '
-        f'aria-label="Level of the recording over time; {np.count_nonzero(kept)} of '
-        f'{grid.n_beats} beats are in the edit">' + "".join(bars) + _ruler(total_s) + "</svg>"
+        f'<svg viewBox="0 0 {PICTURE_WIDTH} {PICTURE_HEIGHT}" preserveAspectRatio="none" '
+        f'role="img" aria-label="Level of the recording over time; {np.count_nonzero(kept)} of '
+        f'{grid.n_beats} beats are in the edit">' + "".join(bars) + "</svg>" + _ruler(total_s)
     )
 
 
 def _ruler(total_s: float) -> str:
-    steps_s = (5, 10, 15, 30, 60, 120, 300, 600, 1800)
-    step_s = next((s for s in steps_s if total_s / s <= 12), 3600)
-    marks = []
-    for time_s in np.arange(0, total_s, step_s):
-        x = time_s / total_s * PICTURE_WIDTH
-        anchor = "end" if x > PICTURE_WIDTH - 30 else "start"
-        marks.append(
-            f'<text class="ruler" font-size="12" text-anchor="{anchor}" x="{x:.1f}" '
-            f'y="{PICTURE_HEIGHT + STRIP_HEIGHT}">{int(time_s // 60)}:{int(time_s % 60):02d}</text>'
-        )
-    return "".join(marks)
+    """Return marks in minutes and seconds of the recording; text, so that it keeps its size."""
+    steps_s = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
+    step_s = next((s for s in steps_s if total_s / s <= MAX_RULER_MARKS), 14400)
+    marks = [
+        f'<span style="left:{100 * time_s / total_s:.2f}%">'
+        f"{int(time_s // 60)}:{int(time_s % 60):02d}</span>"
+        for time_s in np.arange(0, total_s, step_s)
+        if time_s <= 0.93 * total_s  # a mark at the very end would stick out
+    ]
+    return f'<div class="ruler">{"".join(marks)}</div>'
 
 
 def played_share(edl: EditDecisionList, edges_s: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -204,13 +233,12 @@ def _decisions_table(edl: EditDecisionList) -> str:
         sure = [d.probability for d in passage if d.probability is not None]
         rows.append(
             (
-                format_time(passage[0].time_s),
-                format_time(end_s),
+                f"{format_time(passage[0].time_s)} to {format_time(end_s)}",
                 passage[0].reason,
                 f"{100 * float(np.mean(sure)):.0f}%" if sure else "",
             )
         )
-    return _table(("from", "to", "what and why", "sure"), rows, (0, 1, 3))
+    return _table(("in the recording", "what and why", "sure"), rows, (2,), "passages")
 
 
 def _joins_table(joins: Sequence[Join]) -> str:
@@ -231,5 +259,12 @@ def _joins_table(joins: Sequence[Join]) -> str:
         "<p>Numbers from 0 to 100 are percentiles among this recording's own ordinary beat "
         "changes: 50 is a change like any other, above 95 is one to listen to.</p>"
     )
-    head = ("at", "crossfade ms", "click", "level step dB", "beat error ms", "harmony")
-    return note + _table(head, rows, range(6))
+    head = (
+        "in the edited track",
+        "crossfade, ms",
+        "click",
+        "level step, dB",
+        "beat error, ms",
+        "harmony",
+    )
+    return note + _table(head, rows, range(6), "cards")

@@ -2,6 +2,8 @@
 
 import dataclasses
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
@@ -70,9 +72,9 @@ def test_the_page_says_what_happened():
     page = Page(render_page(made_edl(), TRACK, {"talk": 8.0}))
     texts = " | ".join(page.texts)
     assert "Edit of take.wav" in texts
-    assert "length before | 0:32.0 | length after | 0:24.0" in texts
+    assert "length of the recording | 0:32.0 | length of the edited track | 0:24.0" in texts
     assert "left out: talk | 0:08.0" in texts
-    assert "0:08.0 | 0:16.0 | cut: talk | 90%" in texts
+    assert "0:08.0 to 0:16.0 | cut: talk | 90%" in texts
     assert "0:08.0 | 20 | 51 | -1.2 (62) | +3 (73) | 84" in texts
 
 
@@ -87,6 +89,52 @@ def test_the_picture_shows_which_beats_are_kept():
 def test_the_page_needs_nothing_but_itself():
     html = render_page(made_edl(), TRACK, {})
     assert not re.search(r"https?:|src=|href=|@import|url\(|<script", html)
+
+
+def test_every_time_says_what_it_counts():
+    page = Page(render_page(made_edl(), TRACK, {"talk": 8.0}))
+    heads = page.texts[page.texts.index("Passages and reasons") :]
+    assert heads[1] == "in the recording"
+    assert "in the edited track" in heads
+    assert "Level over the time of the recording." in page.texts
+    labels = [attributes.get("data-label") for tag, attributes in page.tags if tag == "td"]
+    assert labels.count("in the recording") == 3
+    assert labels.count("in the edited track") == 1
+
+
+@pytest.mark.parametrize("duration_s", [0.5, 7.9, 32.0, 240.0, 3599.0, 30_000.0])
+def test_the_ruler_fits_a_phone(duration_s):
+    edl = made_edl()
+    edl = dataclasses.replace(edl, source=dataclasses.replace(edl.source, duration_s=duration_s))
+    places = re.findall(r'<span style="left:([0-9.]+)%">', render_page(edl, TRACK, {}))
+    assert 1 <= len(places) <= 8
+    assert float(places[-1]) <= 93.0
+
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+FRAME = """<iframe src="page.html" style="width:{width}px; height:800px"></iframe><script>
+document.querySelector("iframe").onload = event => {{
+  const page = event.target.contentDocument.documentElement;
+  document.body.dataset.beyond = page.scrollWidth - page.clientWidth;
+}}</script>"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
+@pytest.mark.parametrize("width", [320, 390, 1200])
+def test_nothing_sticks_out_at_any_width(tmp_path, width):
+    name = "a_very_long_name_without_a_single_space_in_it_" * 3 + ".wav"
+    write_report(made_edl(name), TRACK, {"talk": 8.0}, tmp_path / "page.html", notes=(name,))
+    (tmp_path / "frame.html").write_text(FRAME.format(width=width))
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
+    flags += ["--virtual-time-budget=3000", f"--user-data-dir={tmp_path / 'profile'}"]
+    done = subprocess.run(
+        [BROWSER, *flags, "--dump-dom", f"file://{tmp_path / 'frame.html'}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert 'data-beyond="0"' in done.stdout
 
 
 def test_names_cannot_break_the_page():
@@ -176,8 +224,8 @@ def test_a_take_that_is_played_again_says_where():
     track = dataclasses.replace(TRACK, match_later=np.full(64, 40), match_earlier=np.full(64, -1))
     action = Action(CUT, Size.BAR)
     words = reason(action, Material.FLAWED_TAKE, track, (0, 4))
-    assert words == "cut: flawed take; it is played again around 0:20.0"
+    assert words == "cut: flawed take; it is played again around 0:20.0 of the recording"
     assert reason(action, Material.REDUNDANT_REPEAT, track, (0, 4)) == "cut: needless repeat"
     track = dataclasses.replace(TRACK, match_earlier=np.full(64, 2), grid=steady_grid(32.0))
     words = reason(action, Material.REDUNDANT_REPEAT, track, (8, 12))
-    assert words == "cut: needless repeat of what is heard around 0:01.0"
+    assert words == "cut: needless repeat of what is heard around 0:01.0 of the recording"
