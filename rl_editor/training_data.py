@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rl_editor import alignment
+from rl_editor import alignment, alignment_truth
 from rl_editor.analysis import analyze
 from rl_editor.audio import read_mono
 from rl_editor.cache import Cache
@@ -96,7 +96,7 @@ def pair_tasks(pair: Pair, cache: Cache) -> list[Task]:
     track = analyze(pair.raw_path, cache=cache)
     aligned = alignment.align_files(pair.raw_path, pair.edit_path)
     sr = AnalysisConfig().sr
-    truth = alignment.truth(aligned, read_mono(pair.raw_path, sr), sr)
+    truth = alignment_truth.truth(aligned, read_mono(pair.raw_path, sr), sr)
     return [Task(track, demonstrate(track, truth))]
 
 

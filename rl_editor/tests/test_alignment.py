@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from rl_editor import alignment as alignment_module
-from rl_editor.alignment import align, align_files, truth
+from rl_editor import coarse_match
+from rl_editor.alignment import align, align_files
+from rl_editor.alignment_truth import truth
 from rl_editor.errors import UserError
 from rl_editor.jump_path import FOREIGN, jump_path
 from rl_editor.materials import Material
@@ -53,7 +54,7 @@ def assert_spans(alignment, cuts: list[tuple[float, float, float]], tolerance_s=
         assert span.raw_start_s == pytest.approx(start_s, abs=tolerance_s)
         assert span.raw_end_s == pytest.approx(end_s, abs=tolerance_s)
         assert span.gain_db == pytest.approx(gain_db, abs=0.2)
-        assert span.similarity > 0.95
+        assert span.confidence > 0.95
         place_s += end_s - start_s
 
 
@@ -92,7 +93,7 @@ def test_crossfades_noise_and_equalisation_do_not_hide_the_cuts(raw):
     for span, (start_s, end_s, _) in zip(spans, cuts, strict=True):
         assert span.raw_start_s == pytest.approx(start_s, abs=0.012)
         assert span.raw_end_s == pytest.approx(end_s, abs=0.012)
-        assert span.similarity > 0.8
+        assert span.confidence > 0.8
 
 
 def test_foreign_material_stays_outside_the_spans(raw):
@@ -122,7 +123,7 @@ def test_files_are_aligned_at_their_own_rates(raw, tmp_path):
 
 def test_long_pairs_are_aligned_at_a_coarser_rate(raw, monkeypatch):
     cuts = [(5.0, 15.3, 0.0), (30.1, 45.0, 0.0)]
-    monkeypatch.setattr(alignment_module, "MAX_CELLS", 300_000)
+    monkeypatch.setattr(coarse_match, "MAX_CELLS", 300_000)
     assert_spans(align(raw, render(raw, cuts), SR), cuts)
 
 
