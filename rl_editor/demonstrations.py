@@ -152,22 +152,20 @@ def _stretches(grid: BeatGrid, truth: Truth, keep: NDArray[np.bool_]) -> list[Pa
         if last.end == beat:
             expected_s = last.piece_s + source_s - last.source_s
             tolerance_s = SAME_PLACE_BEATS * (end_s - start_s)
-            if piece_s is None or abs(piece_s - expected_s) <= tolerance_s:
+            if abs(piece_s - expected_s) <= tolerance_s:
                 stretches[-1] = last = replace(last, parts=((last.start, beat + 1),))
                 continue
-        # Without a known place it comes after what it comes after in the recording.
-        last = Passage(((beat, beat + 1),), source_s, last.piece_s if piece_s is None else piece_s)
+        last = Passage(((beat, beat + 1),), source_s, piece_s)
         stretches.append(last)
     return stretches
 
 
 def _place_in_piece(
     segments: Sequence[Segment], start_s: float, end_s: float
-) -> tuple[float, float | None]:
+) -> tuple[float, float]:
     """Return the middle of the wanted part of a beat: in the recording and in the piece.
 
-    `segments` are those that overlap the beat; the one that fills most of it counts. The place
-    in the piece is None when it is not known.
+    `segments` are those that overlap the beat; the one that fills most of it counts.
     """
 
     def overlap_s(segment: Segment) -> float:
@@ -175,8 +173,7 @@ def _place_in_piece(
 
     segment = max((s for s in segments if s.wanted), key=overlap_s)
     middle_s = (min(segment.end_s, end_s) + max(segment.start_s, start_s)) / 2
-    if segment.piece_start_s is None:
-        return middle_s, None
+    assert segment.piece_start_s is not None  # a `Truth` holds no wanted segment without
     return middle_s, segment.piece_start_s + middle_s - segment.start_s
 
 

@@ -24,7 +24,8 @@ class Segment:
         equally_good: not wanted, but only because another copy of the same passage is; an
             edit that uses this one instead is as right.
         piece_start_s: where, in the finished piece, the audio at `start_s` belongs; the rest of
-            the segment follows at speed 1. None for what is not part of the piece.
+            the segment follows at speed 1. None for what is not part of the piece; what is
+            wanted or equally good has a place, since nobody could say of what it is a copy.
         confidence: in [0, 1], of all of the above.
     """
 
@@ -42,6 +43,10 @@ class Truth:
     """Segments that tile a raw recording, in its order.
 
     The finished piece is the wanted segments in the order of their `piece_start_s`.
+
+    Raises:
+        ValueError: the segments do not tile the recording, or one that is wanted or equally good
+            has no place in the piece.
     """
 
     duration_s: float
@@ -52,6 +57,8 @@ class Truth:
         for segment in self.segments:
             if abs(segment.start_s - edges[-1]) > 1e-6 or segment.end_s <= segment.start_s:
                 raise ValueError(f"segments must tile the recording, but {segment} does not follow")
+            if (segment.wanted or segment.equally_good) and segment.piece_start_s is None:
+                raise ValueError(f"{segment} is wanted, and needs a place in the piece")
             edges.append(segment.end_s)
         if abs(edges[-1] - self.duration_s) > 1e-6:
             raise ValueError(f"segments end at {edges[-1]} s of {self.duration_s} s")

@@ -1,9 +1,12 @@
 import itertools
+import json
 
 import numpy as np
 import pytest
 
+from rl_editor.errors import UserError
 from rl_editor.materials import Material
+from rl_editor.session_files import FORMAT, VERSION, read_truth
 from rl_editor.truth import Segment, Truth
 
 TRUTH = Truth(
@@ -59,6 +62,23 @@ def test_material_that_fills_most_of_each_cell():
     ],
 )
 def test_segments_must_tile_the_recording(spans):
-    segments = tuple(Segment(a, b, Material.MUSIC, True) for a, b in spans)
+    segments = tuple(Segment(a, b, Material.MUSIC, True, piece_start_s=a) for a, b in spans)
     with pytest.raises(ValueError, match="segments"):
         Truth(10.0, segments)
+
+
+@pytest.mark.parametrize("kind", ["wanted", "equally_good"])
+def test_what_belongs_in_the_edit_has_a_place(kind):
+    whole = {"wanted": False, kind: True}
+    with pytest.raises(ValueError, match="needs a place in the piece"):
+        Truth(10.0, (Segment(0.0, 10.0, Material.MUSIC, **whole),))
+    Truth(10.0, (Segment(0.0, 10.0, Material.MUSIC, **whole, piece_start_s=0.0),))
+    Truth(10.0, (Segment(0.0, 10.0, Material.MUSIC, False),))
+
+
+def test_a_stored_truth_without_a_place_is_one_sentence(tmp_path):
+    entry = {"start_s": 0.0, "end_s": 1.0, "material": "MUSIC", "wanted": True}
+    document = {"format": FORMAT, "version": VERSION, "duration_s": 1.0, "segments": [entry]}
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    with pytest.raises(UserError, match="needs a place in the piece"):
+        read_truth(tmp_path / "a.json")
