@@ -9,6 +9,7 @@ only ever decoded in order, and `audio.AudioReader` keeps what came out.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -26,6 +27,7 @@ from rl_editor.audio_containers import (
 )
 from rl_editor.errors import UserError
 from rl_editor.extras import install_hint
+from rl_editor.silence import silenced_stderr
 from rl_editor.units import format_time
 
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 4_000, 768_000
@@ -140,7 +142,8 @@ class SoundFileDecoder:
     """Reads through libsndfile; see `Decoder`."""
 
     def __init__(self, path: str | Path) -> None:
-        self._file = soundfile.SoundFile(str(path))
+        with silenced_stderr():
+            self._file = soundfile.SoundFile(str(path))
         if self._file.format == "RAW":  # libsndfile guesses from names such as .au, .vox
             self._file.close()
             raise _not_audio(path)
@@ -181,7 +184,8 @@ class SoundFileDecoder:
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with silenced_stderr() if self.info.container == "MP3" else nullcontext():
+            self._file.close()
 
     def _seek(self, position: int) -> None:
         try:
@@ -190,8 +194,10 @@ class SoundFileDecoder:
             raise _damaged(self.info, position) from error
 
     def _next(self, n: int, position: int) -> NDArray[np.floating]:
+        silence = silenced_stderr() if self.info.container == "MP3" else nullcontext()
         try:
-            block = self._file.read(n, dtype=self.info.dtype.name, always_2d=True)
+            with silence:
+                block = self._file.read(n, dtype=self.info.dtype.name, always_2d=True)
         except soundfile.LibsndfileError as error:
             raise _damaged(self.info, position) from error
         check_finite(block, position, self.info)

@@ -10,7 +10,7 @@ import pytest
 import rl_editor
 
 STAGES = {
-    "base": "atomic config errors extras materials stopping units",
+    "base": "atomic config errors extras materials silence stopping units",
     "analysis": """
         analysis audio audio_containers audio_decoders audio_writer beat_bars beat_decoding
         conversion
