@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from benchmarks.development import performance, sounds, speech
 from benchmarks.development.performance import Stereo, broken_off, perform
 from benchmarks.development.piece import Piece
-from benchmarks.development.pulse import spectra
+from benchmarks.development.pulse import FRAME_RATE, spectra
 from benchmarks.development.scenes import Stage, run_scenes
 from benchmarks.development.tape import Worth
 from rl_editor.materials import Material
@@ -28,7 +28,8 @@ def _break_off(stage: Stage, spans: tuple[float, float, float], spoil: Spoil | N
     """Play wanted from the first place to the second, as good to the third, then break off."""
     start_s, back_s, at_s = spans
     rng, sr = stage.rng, stage.sr
-    end_s = min(at_s + rng.uniform(1.5, 4.0), stage.piece.duration_s)
+    more_s = rng.uniform(1.5, 4.0) if spoil is not None else 1.1
+    end_s = min(at_s + more_s, stage.piece.duration_s)
     passage = perform(stage.piece, (start_s, end_s), stage.take, rng)
     good, rest = broken_off(passage, at_s, sr)
     stage.tape.play(good, stage.number, [(back_s, Worth.WANTED), (at_s, Worth.AS_GOOD)])
@@ -224,16 +225,16 @@ INCIDENTS: dict[str, Callable[[Stage, float, float, str], float]] = {
 def loop_near(piece: Piece, at_s: float, rng: np.random.Generator) -> tuple[float, float]:
     """Return a loop of two or four bars near a place whose end sounds like its beginning."""
     mono = soxr.resample(piece.audio.mean(axis=1), piece.sr, 22050)
-    frames, rate = spectra(mono), 22050 / 512
+    frames, rate = spectra(mono), FRAME_RATE
     n_beats = int(rng.choice([8, 8, 16]))
     beats_s = piece.pulse.beats_s
     best = (-np.inf, at_s, at_s + n_beats * piece.pulse.period_s(at_s))
     reach = np.flatnonzero((beats_s > at_s - 4.0) & (beats_s < at_s + 12.0))
     for first in reach[reach + n_beats < len(beats_s)]:
         a, b = (round(float(beats_s[k]) * rate) for k in (first, first + n_beats))
-        for shift in range(-3, 4):
-            here, there = frames[a - 20 : a + 40], frames[b + shift - 20 : b + shift + 40]
-            if a < 20 or len(there) < 60:
+        for shift in range(-6, 7):
+            here, there = frames[a - 40 : a + 80], frames[b + shift - 40 : b + shift + 80]
+            if a < 40 or len(there) < 120:
                 continue
             alike = -float(np.mean((here - there) ** 2))
             if alike > best[0]:

@@ -13,8 +13,9 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-_SR, _HOP, _N_FFT = 22050, 512, 1024
-_RATE = _SR / _HOP
+_SR, _HOP, _N_FFT = 22050, 256, 1024
+FRAME_RATE = _SR / _HOP
+"""Frames a second of `spectra`."""
 _TIGHTNESS = 100.0
 """Of Ellis's dynamic programming."""
 
@@ -53,7 +54,7 @@ def find_pulse(audio: NDArray, sr: int) -> Pulse:
     strength = np.maximum(bass_flux, np.roll(bass_flux, 1))
     on_beat = strength[np.minimum(beats, len(strength) - 1)]
     phase = int(np.argmax([on_beat[k::4].mean() for k in range(4)]))
-    return Pulse(beats / _RATE, np.arange(len(beats)) % 4 == phase)
+    return Pulse(beats / FRAME_RATE, np.arange(len(beats)) % 4 == phase)
 
 
 def spectra(mono: NDArray) -> NDArray[np.float32]:
@@ -71,7 +72,7 @@ def _flux(mono: NDArray) -> tuple[NDArray, NDArray]:
     rise = np.maximum(0.0, np.diff(spectra(mono), axis=0, prepend=0.0))
     rise[0] = 0.0
     flux, bass = rise.mean(axis=1), rise[:, :5].mean(axis=1)
-    smooth = np.convolve(flux, np.ones(43) / 43, "same")
+    smooth = np.convolve(flux, np.ones(87) / 87, "same")
     return np.maximum(0.0, flux - smooth), bass
 
 
@@ -79,9 +80,9 @@ def _period(flux: NDArray) -> int:
     """Return the beat period in frames: autocorrelation, with a preference around 115 bpm."""
     size = 1 << (2 * len(flux)).bit_length()
     power = np.abs(np.fft.rfft(flux - flux.mean(), size)) ** 2
-    correlation = np.fft.irfft(power)[: round(1.2 * _RATE)]
+    correlation = np.convolve(np.fft.irfft(power), [0.5, 1.0, 0.5])[1 : round(1.2 * FRAME_RATE)]
     lags = np.arange(1, len(correlation))
-    preference = np.exp(-0.5 * (np.log2(60 * _RATE / lags / 115) / 0.8) ** 2)
+    preference = np.exp(-0.5 * (np.log2(60 * FRAME_RATE / lags / 115) / 0.6) ** 2)
     return int(lags[np.argmax(correlation[1:] * preference)])
 
 

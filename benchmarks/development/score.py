@@ -108,11 +108,11 @@ def table(rows: Sequence[Row]) -> str:
             f"{kind:<8}{s['n']:>4}{100 * s['f1']:>7.1f}{100 * s['wanted_lost']:>12.1f}%"
             f"{100 * s['unwanted_kept']:>14.1f}%{100 * s['keep_all_f1']:>19.1f}"
         )
-    lines += ["", "leaked, s  " + "".join(f"{kind:>9}" for kind in groups)]
+    lines += ["", f"{'leaked, s':<17}" + "".join(f"{kind:>9}" for kind in groups)]
     for material in Material:
         leaked = [sum(row.editor.leaked_s[material] for row in found) for found in groups.values()]
         name = material.name.lower().replace("_", " ")
-        lines.append(f"{name:<17}" + "".join(f"{seconds:>9.1f}" for seconds in leaked)[6:])
+        lines.append(f"{name:<17}" + "".join(f"{seconds:>9.1f}" for seconds in leaked))
     return "\n".join(lines)
 
 
