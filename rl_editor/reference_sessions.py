@@ -23,7 +23,7 @@ from rl_editor.session_settings import SessionSettings
 from rl_editor.sessions import Session, make_medley, make_session
 from rl_editor.track import Track
 
-VERSION = 4
+VERSION = 5
 """Raised with every change that makes other sessions out of the same track."""
 EXCERPT_S = (15.0, 240.0)
 """Range of the excerpts' lengths, drawn evenly on a logarithmic scale, s."""

@@ -219,6 +219,9 @@ class _Planner:
         lines = self.edges if self.rng.random() < self.settings.off_bar else self.bars
         return int(self.rng.choice(lines[:-1]))
 
+    def _take_place(self) -> int:
+        return 0 if self.rng.random() < self.settings.from_the_top else self._line()
+
     def _take_length(self, place: int) -> int:
         """Return the length of a take from `place`: 2 to 90 beats, as far as there is room.
 
@@ -285,7 +288,7 @@ class _Planner:
 
     def _flawed_take(self) -> None:
         """Play a passage with flaws, to its end or not, then again."""
-        place = self._line()
+        place = self._take_place()
         n = self._take_length(place)
         audio = self.performer.attempt(place, place + n, 1.0)
         is_broken_off = self.rng.random() < self.settings.broken_off
@@ -296,7 +299,7 @@ class _Planner:
 
     def _second_take(self) -> None:
         """Play a passage twice without a flaw."""
-        place = self._line()
+        place = self._take_place()
         copy = self._copy(place, self._take_length(place))
         self._insert(place, [copy, *self._before_retake(place)])
 

@@ -35,7 +35,7 @@ class SessionSettings:
     noodling: float = 0.5
     false_start: float = 0.5
     flawed_take: float = 0.6
-    second_take: float = 0.25
+    second_take: float = 0.35
     """A passage played twice, both times without a flaw; the second is wanted."""
     long_repeat: float = 0.4
     """A riff vamped longer than the piece needs."""
@@ -54,8 +54,10 @@ class SessionSettings:
     """Share of the flawed takes that stop early."""
     gap_after_take: float = 0.8
     """Share of the takes after which something else is heard before the next."""
-    whole_take: float = 0.15
+    whole_take: float = 0.3
     """Share of the takes that go on to the end of the piece."""
+    from_the_top: float = 0.25
+    """Share of the takes that begin with the piece."""
     pre_roll: float = 0.35
     """Share of the retakes that begin with the bar before."""
 
