@@ -222,7 +222,8 @@ def main() -> None:
     for kind in KINDS:
         if kind in sums:
             print(line(kind, sums[kind]))
-    print(line("processed", sum((c for k, c in sums.items() if k != "plain"), Counts())))
+    if set(sums) != {"plain"}:
+        print(line("processed", sum((c for k, c in sums.items() if k != "plain"), Counts())))
     print(line("all", sum(sums.values(), Counts())))
 
 

@@ -38,10 +38,10 @@ def truth(alignment: Alignment, raw_signal: NDArray[np.float32], sr: int) -> Tru
     piece's time is that of the raw recording: each span takes as long as there.
 
     Unused seconds are not wanted, with the matched share of the edit as confidence: what was
-    not found may come from there. Their material is only what can be heard without guessing: SILENCE where it is
-    quiet, REDUNDANT_REPEAT where it is close to a used passage (`equally_good` stays False,
-    the human chose), and otherwise MUSIC, which with `wanted=False` says no more than that
-    the human left it out.
+    not found may come from there. Their material is only what can be heard without guessing:
+    SILENCE where it is quiet, REDUNDANT_REPEAT where it is close to a used passage
+    (`equally_good` stays False, the human chose), and otherwise MUSIC, which with
+    `wanted=False` says no more than that the human left it out.
     """
     pieces = _used_pieces(alignment)
     edges_s = [0.0, *(edge for p in pieces for edge in (p.start_s, p.end_s))]

@@ -29,14 +29,22 @@ same sounds shuffled."""
 MAX_ERROR_DB = 14.0
 AUDIBLE_DB = 3.0
 """Levels above the floor by more than this can be heard."""
-FOREIGN_COST = 60.0
-"""Loss of saying that there is foreign sound at all: 0.1 s of the error of a false match."""
+FOREIGN_COST = 250.0
+"""Loss of saying that there is foreign sound at all: half a second of the error of a false match
+beyond what foreign sound is taken to have."""
 RESPONSE_FRAMES = 400
 EXACT_S = 0.03
 """The waveforms decide that far around where the levels put a cut."""
 EXACT_CONFIDENCE = 0.8
 FOREIGN_RESIDUAL = 0.5
 """Share of the edit's energy by which foreign sound is explained; less is a better fit."""
+
+RESIDUAL_DB = 6.0
+"""What a residual as large as the edit counts, beside errors of levels in dB."""
+LOCAL_FRAMES = 5
+"""Frames over which the gain is fitted anew: a fade is no cut."""
+SILENT_POWER = 1e-6
+"""Power of a frame below which its waveform says nothing; the mean of the edit is 1."""
 
 Signals = tuple[NDArray[np.float32], NDArray[np.float32], int]
 """Raw recording [S], edit [S], sample rate."""
@@ -114,7 +122,12 @@ def _gap(
     if last - first < sr // 50:
         return stop, start
     centres = frame_centres(first, last, sr)
-    costs = [_errors(side, centres, signals) for side in sides]
+    present = [side for side in sides if side]
+    if all(s.match.is_copy and s.match.confidence >= EXACT_CONFIDENCE for s in present):
+        costs = [_residual_costs(side, centres, signals) for side in sides]
+    else:
+        foreign_db = max(side.foreign_db for side in present)
+        costs = [_errors(side, centres, signals, foreign_db) for side in sides]
     is_open = (first > 0 or left is not None, last < len(edit) or right is not None)
     a, b = _best_gap(costs[0], costs[1], is_open)
     edges = np.append(centres - 0.5 * sr / ENVELOPE_FPS, last)
@@ -129,7 +142,7 @@ def _gap(
 
 
 def _errors(
-    side: Side | None, centres: NDArray[np.float64], signals: Signals
+    side: Side | None, centres: NDArray[np.float64], signals: Signals, foreign_db: float
 ) -> NDArray[np.float64] | None:
     """Return [n] the error in dB of what a side predicts at each frame, less that of foreign sound.
 
@@ -140,7 +153,28 @@ def _errors(
     raw, edit, sr = signals
     wet, dry = match_levels(side.match, raw, edit, centres, sr)
     audible = np.mean(wet > FLOOR_DB + AUDIBLE_DB, axis=1)
-    return audible * (_error_db(wet - dry - side.response_db) - side.foreign_db)
+    return audible * (_error_db(wet - dry - side.response_db) - foreign_db)
+
+
+def _residual_costs(
+    side: Side | None, centres: NDArray[np.float64], signals: Signals
+) -> NDArray[np.float64] | None:
+    """Return [n] the same as `_errors` from the waveform of a copy, whatever its gain there."""
+    if side is None:
+        return None
+    from scipy.ndimage import uniform_filter1d
+
+    raw, edit, sr = signals
+    edges = np.append(centres - 0.5 * sr / ENVELOPE_FPS, centres[-1] + 0.5 * sr / ENVELOPE_FPS)
+    edges = np.clip(np.rint(edges).astype(np.int64), 0, len(edit))
+    wet = edit[edges[0] : edges[-1]].astype(np.float64)
+    dry = sample_at(raw, side.match.raw_at(np.arange(edges[0], edges[-1])))
+    sums = np.cumsum(np.stack([wet * wet, dry * dry, wet * dry]), axis=1)
+    sums = np.diff(np.pad(sums, ((0, 0), (1, 0)))[:, edges - edges[0]], axis=1)
+    audible = sums[0] > SILENT_POWER * np.diff(edges)
+    power, source, product = uniform_filter1d(sums, LOCAL_FRAMES, axis=1, mode="nearest")
+    fit = np.maximum(product, 0.0) ** 2 / np.maximum(power * source, 1e-12)
+    return audible * RESIDUAL_DB * (1.0 - FOREIGN_RESIDUAL - fit)
 
 
 def _best_gap(

@@ -40,12 +40,15 @@ class Line:
         return float(self.correlations.mean())
 
 
-def correlograms(windows: NDArray[np.float32], fields: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return [K, M - W + 1] the normalised correlation of windows with each place in fields.
+def correlograms(
+    windows: NDArray[np.float32], fields: NDArray[np.float32], oversampling: int = 1
+) -> NDArray[np.float64]:
+    """Return [K, L] the normalised correlation of windows with each place in fields.
 
     Args:
         windows: [K, W, B] B bands of a signal.
         fields: [K, M, B] the other signal around the same times, M > W.
+        oversampling: lags for each sample: L = (M - W) * oversampling + 1.
     """
     from scipy.fft import irfft, next_fast_len, rfft
 
@@ -60,7 +63,10 @@ def correlograms(windows: NDArray[np.float32], fields: NDArray[np.float32]) -> N
     power = local * np.square(windows, dtype=np.float64).sum(axis=(1, 2))[:, None]
     # A window that is nearly silent at some lags must not win by rounding noise.
     least = np.maximum(SILENT_ENERGY, 1e-6 * power.max(axis=1, keepdims=True))
-    return irfft(spectrum, n)[:, :n_lags] / np.sqrt(np.maximum(power, least))
+    scale = 1.0 / np.sqrt(np.maximum(power, least))
+    n_fine = (n_lags - 1) * oversampling + 1
+    scale = np.repeat(scale, oversampling, axis=1)[:, :n_fine] * oversampling
+    return irfft(spectrum, n * oversampling)[:, :n_fine] * scale
 
 
 def fit_line(values: NDArray[np.float64], times: NDArray[np.float64], max_slope: float) -> Line:

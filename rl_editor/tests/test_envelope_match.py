@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from rl_editor.effects import stretch
+from rl_editor.envelope_match import ENVELOPE_FPS, band_levels, frame_centres, refine_by_envelope
+from rl_editor.matches import Match
+from rl_editor.tests.made_recordings import SR, music
+
+
+def unit(signal: np.ndarray) -> np.ndarray:
+    return (signal / np.sqrt(np.mean(np.square(signal)))).astype(np.float32)
+
+
+def test_levels_are_read_lower_for_a_raised_signal():
+    times = np.arange(SR) / SR
+    centres = np.array([SR // 2])
+    low = unit(np.sin(2 * np.pi * 1000 * times))
+    high = unit(np.sin(2 * np.pi * 1000 * 2 ** (2 / 12) * times))
+    lowered, plain = band_levels(high, centres, SR, 0), band_levels(low, centres, SR, 6)
+    assert lowered.argmax() == plain.argmax() != band_levels(low, centres, SR).argmax()
+    assert lowered.max() == pytest.approx(plain.max(), abs=1.0)
+
+
+def test_frames_cover_a_range_evenly():
+    centres = frame_centres(1000, 1000 + SR, SR, margin=2)
+    assert len(centres) == ENVELOPE_FPS + 4
+    np.testing.assert_allclose(np.diff(centres), SR / ENVELOPE_FPS)
+
+
+@pytest.mark.parametrize(("speed", "semitones"), [(1.05, 0.0), (0.94, 1.0)])
+def test_the_line_of_a_stretched_passage_is_found(speed, semitones):
+    raw = unit(music(14.0, 6))
+    edit = unit(stretch(raw[2 * SR : 12 * SR, None], SR, speed, semitones)[:, 0])
+    guess = Match(0, len(edit), 2.08 * SR, speed * 1.006, round(3 * semitones))
+    found = refine_by_envelope(guess, raw, edit, SR, 0.02)
+    found = refine_by_envelope(found, raw, edit, SR, 0.01)
+    assert found.speed == pytest.approx(speed, abs=0.001)
+    middle = np.array(len(edit) / 2)
+    assert found.raw_at(middle) / SR == pytest.approx(7.0, abs=0.01)
+    assert found.confidence > 0.6
+
+
+def test_another_recording_does_not_correlate():
+    raw, edit = unit(music(10.0, 7)), unit(music(8.0, 8))
+    assert refine_by_envelope(Match(0, len(edit), SR), raw, edit, SR, 0.02).confidence < 0.4
