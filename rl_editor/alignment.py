@@ -23,7 +23,7 @@ from rl_editor.coarse_match import coarse_matches
 from rl_editor.config import AnalysisConfig
 from rl_editor.cut_points import refine_cuts
 from rl_editor.errors import UserError
-from rl_editor.line_search import confirmed, exact_matches, is_good
+from rl_editor.line_search import Signals, confirmed, exact_matches, is_good, local_correlations
 from rl_editor.log_spectra import FRAMES_A_SECOND, STEPS_A_SEMITONE
 from rl_editor.matches import Match, merged
 from rl_editor.span_levels import span_levels
@@ -72,12 +72,15 @@ class Alignment:
         spans: in the order of the edit; what lies between them is foreign.
         raw_duration_s, edit_duration_s: lengths of both files.
         matched_share: share of the edit's sounding time that the spans explain, in [0, 1].
+        confidence: in [0, 1] for each second of the edit: how well the spans fit there; where
+            they say foreign, 1 less how well the best passage fits that was refused.
     """
 
     spans: tuple[EditSpan, ...]
     raw_duration_s: float
     edit_duration_s: float
     matched_share: float
+    confidence: tuple[float, ...] = ()
 
     @property
     def belongs_together(self) -> bool:
@@ -112,13 +115,37 @@ def align(raw_signal: NDArray[np.float32], edit_signal: NDArray[np.float32], sr:
     lines = exact_matches(coarse, signals)
     matches = refine_cuts(merged([m for m in lines if is_good(m)], sr), signals)
     matches = [confirmed(m, signals) for m in merged(matches, sr)]
+    refused = [m for m in lines if not is_good(m)]
     spans = tuple(_edit_span(m, raw_signal, edit_signal, sr) for m in matches)
     return Alignment(
         spans=spans,
         raw_duration_s=len(raw_signal) / sr,
         edit_duration_s=len(edit_signal) / sr,
         matched_share=_matched_share(spans, coarse.sounding),
+        confidence=_second_confidence(matches, refused, signals),
     )
+
+
+def _second_confidence(
+    matches: list[Match], refused: list[Match], signals: Signals
+) -> tuple[float, ...]:
+    """Return how sure each second of the edit is."""
+    sr = signals[2]
+    n_seconds = -(-len(signals[1]) // sr)
+    edges = np.arange(n_seconds + 1) * sr
+    foreign = np.ones(n_seconds)
+    for match in refused:
+        covers = (edges[1:] > match.start) & (edges[:-1] < match.stop)
+        foreign[covers] = np.minimum(foreign[covers], 1.0 - match.confidence)
+    total, share = np.zeros(n_seconds), np.zeros(n_seconds)
+    for match in matches:
+        places, correlations = local_correlations(match, signals)
+        overlap = np.minimum(edges[1:], match.stop) - np.maximum(edges[:-1], match.start)
+        overlap = np.maximum(overlap, 0) / sr
+        middles = np.clip(edges[:-1] + sr / 2, match.start, match.stop)
+        total += overlap * np.interp(middles, places, correlations)
+        share += overlap
+    return tuple((total + np.maximum(0.0, 1.0 - share) * foreign).tolist())
 
 
 def _edit_span(

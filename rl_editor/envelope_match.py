@@ -102,21 +102,55 @@ def refine_by_envelope(
 
     `max_slope` is how much the speed may be wrong, as a share.
     """
-    centres = frame_centres(match.start, match.stop, sr)
-    field_centres = frame_centres(match.start, match.stop, sr, REACH_FRAMES)
-    wet = _course(band_levels(edit, np.rint(centres).astype(np.int64), sr))
-    places = np.rint(match.raw_at(field_centres)).astype(np.int64)
-    dry = _course(band_levels(raw, places, sr, match.shift_steps))
-    length = min(WINDOW_FRAMES, len(wet))
-    n_windows = max(1, round((len(wet) - length) / HOP_FRAMES) + 1)
-    starts = np.linspace(0, len(wet) - length, n_windows).astype(int)
-    windows = np.stack([wet[s : s + length] for s in starts])
-    fields = np.stack([dry[s : s + length + 2 * REACH_FRAMES] for s in starts])
-    values = correlograms(windows, fields)
-    line = fit_line(values, starts - (len(wet) - length) / 2.0, max_slope)
+    n_frames = len(frame_centres(match.start, match.stop, sr))
+    length = min(WINDOW_FRAMES, n_frames)
+    n_windows = max(1, round((n_frames - length) / HOP_FRAMES) + 1)
+    starts = np.linspace(0, n_frames - length, n_windows).astype(int)
+    values = _correlograms(match, raw, edit, starts, (length, REACH_FRAMES, sr))
+    line = fit_line(values, starts - (n_frames - length) / 2.0, max_slope)
     step = sr / ENVELOPE_FPS
     refined = match.on_line((line.offset - REACH_FRAMES) * step, line.slope)
     return replace(refined, confidence=float(np.clip(line.score, 0.0, 1.0)))
+
+
+def envelope_correlations(
+    match: Match,
+    raw: NDArray[np.float32],
+    edit: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    window: tuple[int, int],
+) -> NDArray[np.float64]:
+    """Return [K] the correlation of parts of the edit with the match.
+
+    `window` is the number of samples from each start on, and the sample rate in Hz.
+    """
+    length, sr = window
+    step = sr / ENVELOPE_FPS
+    n_frames = len(frame_centres(match.start, match.stop, sr))
+    n_window = max(1, min(int(length / step), n_frames))
+    frames = np.clip((starts - match.start) / step, 0, n_frames - n_window).astype(int)
+    return _correlograms(match, raw, edit, frames, (n_window, 1, sr)).max(axis=1)
+
+
+def _correlograms(
+    match: Match,
+    raw: NDArray[np.float32],
+    edit: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    window: tuple[int, int, int],
+) -> NDArray[np.float64]:
+    """Return [K, L] correlations of the levels from each frame of the match on, at all lags.
+
+    `window` is their length and the reach, in frames, and the sample rate in Hz.
+    """
+    length, reach, sr = window
+    centres = frame_centres(match.start, match.stop, sr)
+    wet = _course(band_levels(edit, np.rint(centres).astype(np.int64), sr))
+    places = match.raw_at(frame_centres(match.start, match.stop, sr, reach))
+    dry = _course(band_levels(raw, np.rint(places).astype(np.int64), sr, match.shift_steps))
+    windows = np.stack([wet[s : s + length] for s in starts])
+    fields = np.stack([dry[s : s + length + 2 * reach] for s in starts])
+    return correlograms(windows, fields)
 
 
 def _course(levels: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.coarse_match import CoarseMatches
-from rl_editor.envelope_match import refine_by_envelope
+from rl_editor.envelope_match import envelope_correlations, refine_by_envelope
 from rl_editor.log_spectra import STEPS_A_SEMITONE
 from rl_editor.matches import Match
 from rl_editor.units import ratio_to_semitones
-from rl_editor.waveform_match import correlation, refine_by_waveform
+from rl_editor.waveform_match import refine_by_waveform, waveform_correlations
 
 MIN_CONFIDENCE = 0.4
-"""A passage whose levels run less alike is foreign: generated recordings of one kind reach 0.31, the
-right passage, stretched and as MP3, 0.5 or more."""
+"""A passage whose levels run less alike is foreign: unrelated recordings of one kind reach 0.31,
+the right passage, stretched and as MP3, 0.5 or more."""
 LONG_S = 6.0
 """Matches of that length tell their speed by themselves."""
 MAX_KNOWN_SPEEDS = 4
@@ -93,10 +93,26 @@ def _should_be_copy(match: Match) -> bool:
 
 def confirmed(match: Match, signals: Signals) -> Match:
     """Return a match with its confidence measured anew, between the ends that it has now."""
+    return replace(match, confidence=float(np.mean(local_correlations(match, signals)[1])))
+
+
+def local_correlations(
+    match: Match, signals: Signals
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return edit samples [K], one in each second of a match, and the correlation [K] there.
+
+    Of the waveforms of a second if the match is a copy, else of the course of the levels in two.
+    """
     raw, edit, sr = signals
+    length = min(sr if match.is_copy else 2 * sr, match.stop - match.start)
+    n_windows = max(1, round((match.stop - match.start) / sr))
+    places = match.start + (np.arange(n_windows) + 0.5) * (match.stop - match.start) / n_windows
+    starts = np.clip(places - length / 2, match.start, match.stop - length).astype(np.int64)
     if match.is_copy:
-        return replace(match, confidence=correlation(match, raw, edit))
-    return replace(match, confidence=refine_by_envelope(match, raw, edit, sr, 0.0).confidence)
+        values = waveform_correlations(match, raw, edit, starts, length)
+    else:
+        values = envelope_correlations(match, raw, edit, starts, (length, sr))
+    return places.astype(np.int64), np.clip(values, 0.0, 1.0)
 
 
 def exact_match(

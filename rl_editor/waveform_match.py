@@ -22,7 +22,8 @@ MIN_CORRELATION = 0.5
 MAX_WINDOWS = 40
 POLISH_REACH = 10
 """Samples around the line that are looked at once it is known."""
-POLISH_S = 0.4
+POLISH_SAMPLES = 8820
+"""Length of the excerpts then: 0.4 s at the analysis rate."""
 SHARPENING = np.float32(0.95)
 KERNEL_REACH, N_PHASES = 4, 512
 """Samples on each side, and steps between two samples, of the kernel that reads in between."""
@@ -43,15 +44,13 @@ def sample_at(signal: NDArray[np.float32], places: NDArray[np.float64]) -> NDArr
     piece = take(signal, first, int(index.max()) + KERNEL_REACH + 1)
     kernel = _kernel()
     if phase.min() == phase.max():  # speed 1: one delay for all
-        weights = kernel[phase[0]]
-        return sum(weights[k] * piece[index - first + _tap(k)] for k in np.flatnonzero(weights))
+        total = np.zeros(len(places), np.float32)
+        for tap, weight in enumerate(kernel[phase[0]].tolist()):
+            if weight:
+                total += np.float32(weight) * piece[index - index.min() + tap]
+        return total
     windows = np.lib.stride_tricks.sliding_window_view(piece, 2 * KERNEL_REACH)
     return np.einsum("nk,nk->n", windows[index - index.min()], kernel[phase])
-
-
-def _tap(k: int) -> int:
-    """Return how far the k-th sample of a kernel is from the place it is for."""
-    return int(k) - KERNEL_REACH + 1
 
 
 @lru_cache(maxsize=1)
@@ -82,7 +81,7 @@ def refine_by_waveform(
     found = _fitted(match, raw, edit, reach, window)
     if found.confidence < 0.5 * MIN_CORRELATION:
         return None
-    polish = (min(window[0], round(POLISH_S * 22050)), 3.0 / max(window[0], 1))
+    polish = (min(window[0], POLISH_SAMPLES), 3.0 / max(window[0], 1))
     found = _fitted(_snapped(found), raw, edit, POLISH_REACH, polish)
     found = _snapped(found)
     if found.confidence < MIN_CORRELATION:
@@ -90,9 +89,15 @@ def refine_by_waveform(
     return replace(found, is_copy=True)
 
 
-def correlation(match: Match, raw: NDArray[np.float32], edit: NDArray[np.float32]) -> float:
-    """Return the mean correlation, in [0, 1], of excerpts along a match."""
-    return _fitted(match, raw, edit, 1, (round(POLISH_S * 22050), 0.0)).confidence
+def waveform_correlations(
+    match: Match,
+    raw: NDArray[np.float32],
+    edit: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    length: int,
+) -> NDArray[np.float64]:
+    """Return [K] the correlation of excerpts of `length` samples of the edit with the match."""
+    return _correlograms(match, raw, edit, starts, (length, 1)).max(axis=1)
 
 
 def _fitted(
@@ -107,16 +112,28 @@ def _fitted(
     length = min(window[0], n_samples)
     n_windows = int(np.clip(n_samples // length, 1, MAX_WINDOWS))
     starts = np.linspace(match.start, match.stop - length, n_windows).astype(int)
+    values = _correlograms(match, raw, edit, starts, (length, reach))
+    middles = starts + length / 2.0 - (match.start + match.stop) / 2.0
+    line = fit_line(values, middles * OVERSAMPLING, window[1])
+    refined = match.on_line(line.offset / OVERSAMPLING - reach, line.slope)
+    return replace(refined, confidence=float(np.clip(line.score, 0.0, 1.0)))
+
+
+def _correlograms(
+    match: Match,
+    raw: NDArray[np.float32],
+    edit: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    window: tuple[int, int],
+) -> NDArray[np.float64]:
+    """Return [K, L] correlations of excerpts at lags; `window` is their length and the reach."""
+    length, reach = window
     # One more sample in front: sharpening takes it.
     inner = starts[:, None] + np.arange(-1, length)
     outer = starts[:, None] + np.arange(-reach - 1, length + reach)
     windows = edit[np.clip(inner, 0, len(edit) - 1)]
     fields = np.stack([sample_at(raw, match.raw_at(row)) for row in outer])
-    values = correlograms(_sharp(windows)[..., None], _sharp(fields)[..., None], OVERSAMPLING)
-    middles = starts + length / 2.0 - (match.start + match.stop) / 2.0
-    line = fit_line(values, middles * OVERSAMPLING, window[1])
-    refined = match.on_line(line.offset / OVERSAMPLING - reach, line.slope)
-    return replace(refined, confidence=float(np.clip(line.score, 0.0, 1.0)))
+    return correlograms(_sharp(windows)[..., None], _sharp(fields)[..., None], OVERSAMPLING)
 
 
 def _sharp(signals: NDArray[np.float32]) -> NDArray[np.float32]:

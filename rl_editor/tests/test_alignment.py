@@ -109,6 +109,8 @@ def test_foreign_material_stays_outside_the_spans(raw):
     assert [s.edit_end_s for s in alignment.spans] == pytest.approx([7, 22], abs=0.01)
     assert alignment.matched_share == pytest.approx(17 / 22, abs=0.01)
     assert alignment.belongs_together
+    assert len(alignment.confidence) == 22
+    assert min(alignment.confidence) > 0.6
 
 
 def test_unrelated_files_are_refused_by_name(raw, tmp_path):

@@ -4,7 +4,7 @@ import soxr
 
 from rl_editor.matches import Match
 from rl_editor.tests.made_recordings import SR, music
-from rl_editor.waveform_match import correlation, refine_by_waveform, sample_at
+from rl_editor.waveform_match import refine_by_waveform, sample_at, waveform_correlations
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,8 @@ def test_the_speed_of_a_tape_is_found(raw):
     assert found is not None
     assert found.speed == pytest.approx(1.04, abs=1e-5)
     assert found.raw_start == pytest.approx(2 * SR, abs=2)
-    assert correlation(found, raw, edit) > 0.97
+    starts = np.arange(0, 6 * SR, SR)
+    assert waveform_correlations(found, raw, edit, starts, SR).min() > 0.95
 
 
 def test_another_recording_is_no_copy(raw):
