@@ -4,6 +4,7 @@ The key of an entry is a hash of the audio's bytes, the settings and the feature
 entry is one safetensors file: the arrays of a `Track`, and in its header everything else as
 JSON. An entry is written atomically and carries a digest of its content, so a truncated,
 damaged or foreign file is simply not found and gets written again. Loading runs no code.
+What else is worked out from recordings, such as alignments, is kept beside them as JSON.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ FOLDER_VARIABLE = "RL_EDITOR_CACHE"
 """Environment variable that names another folder."""
 
 _SUFFIX = ".track.safetensors"
+_VALUES_SUFFIX = ".values.json"
 _KEY = re.compile(r"[0-9a-f]{64}")
 _READ_BYTES = 2**20
 _GRID_ARRAYS = {
@@ -146,11 +148,30 @@ class Cache:
         A folder that cannot be written costs time at the next run, not this edit: it is logged
         as a warning, once.
         """
-        entry = self._entry(key)
+        self._store(self._entry(key), _encode(track, key))
+
+    def load_values(self, key: str) -> dict[str, Any] | None:
+        """Return the JSON object stored under `key`, or None if there is none that is whole."""
+        try:
+            entry = json.loads(self._entry(key, _VALUES_SUFFIX).read_bytes())
+            content = entry["content"]
+            if entry["digest"] != _digest(key + content, {}):
+                return None
+            return dict(json.loads(content))
+        except (OSError, KeyError, TypeError, ValueError):
+            return None  # none there, or a file that is damaged in one of these ways
+
+    def store_values(self, key: str, values: Mapping[str, Any]) -> None:
+        """Store an object of JSON values under `key`, as `store_track` does with tracks."""
+        content = json.dumps(values, allow_nan=False)
+        entry = {"digest": _digest(key + content, {}), "content": content}
+        self._store(self._entry(key, _VALUES_SUFFIX), json.dumps(entry).encode())
+
+    def _store(self, entry: Path, content: bytes) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with atomic_path(entry) as temporary:
-                temporary.write_bytes(_encode(track, key))
+                temporary.write_bytes(content)
         except OSError as error:
             if not self._has_warned:
                 _log.warning(
@@ -184,14 +205,18 @@ class Cache:
             ) from error
         return len(entries)
 
-    def _entry(self, key: str) -> Path:
+    def _entry(self, key: str, suffix: str = _SUFFIX) -> Path:
         if not _KEY.fullmatch(key):
             raise ValueError(f"a key has 64 hexadecimal digits, but this one is {key!r}")
-        return self.folder / f"{key}{_SUFFIX}"
+        return self.folder / f"{key}{suffix}"
 
     def _entries(self) -> list[Path]:
-        found = self.folder.glob(f"*{_SUFFIX}")
-        return [path for path in found if _KEY.fullmatch(path.name.removesuffix(_SUFFIX))]
+        return [
+            path
+            for suffix in (_SUFFIX, _VALUES_SUFFIX)
+            for path in self.folder.glob(f"*{suffix}")
+            if _KEY.fullmatch(path.name.removesuffix(suffix))
+        ]
 
 
 def _encode(track: Track, key: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The commands: `rl-editor edit`, `demo`, `render`, `cache`, `train`.
+"""The commands: `rl-editor edit`, `demo`, `render`, `sessions`, `prepare`, `train`, `cache`.
 
 Heavy modules are imported by the command that needs them, so that `--help` answers at once.
 Errors of the user print one sentence and exit with code 2.
@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rl_editor import __version__
+from rl_editor.data_commands import add_data_commands
 from rl_editor.errors import UserError
 from rl_editor.stopping import EXIT_TERMINATED, EXIT_USER_ERROR, exit_code, terminable
 
@@ -84,6 +85,8 @@ def build_parser() -> argparse.ArgumentParser:
     render.add_argument("--output", required=True, help="the track; its suffix is the format")
     _add_format_arguments(render)
     render.set_defaults(run=_render)
+
+    add_data_commands(commands)
 
     cache = commands.add_parser("cache", help="the stored analyses")
     cache.add_argument("what", choices=("info", "clear"))

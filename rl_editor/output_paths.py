@@ -14,8 +14,9 @@ from pathlib import Path
 
 from rl_editor.audio import WRITABLE_SUFFIXES
 from rl_editor.errors import UserError
+from rl_editor.pairs import EDL_SUFFIX
 
-EDL_SUFFIX, REPORT_SUFFIX = ".edl.json", ".report.html"
+REPORT_SUFFIX = ".report.html"
 
 _HEAD_BYTES = 4096
 """The mark stands within so many bytes of a report's start."""

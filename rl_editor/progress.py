@@ -1,4 +1,7 @@
-"""A progress bar with stages and remaining time, silent where nobody watches."""
+"""Progress bars with remaining time, silent where nobody watches.
+
+`Progress` follows the stages of one edit, `Counting` the items of a long list.
+"""
 
 from __future__ import annotations
 
@@ -54,3 +57,36 @@ class Progress:
         # The bar itself waits for time and progress enough, and a stage may take long to make any.
         is_next = not self._bar.disable and self._bar.desc != STAGES[name][0]
         self._bar.set_description_str(STAGES[name][0], refresh=is_next)
+
+
+class Counting:
+    """A bar over `n` items of a list, and lines above it; a context manager."""
+
+    def __init__(self, n: int) -> None:
+        self._bar = tqdm(
+            total=n,
+            disable=not sys.stderr.isatty(),
+            bar_format="{n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining} {desc}",
+            leave=False,
+        )
+
+    def __enter__(self) -> Counting:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+
+    def done(self, name: str) -> None:
+        """Show that one more item is done."""
+        self._bar.set_description_str(name[-40:], refresh=False)
+        self._bar.update()
+
+    def say(self, text: str) -> None:
+        """Print a line on standard output."""
+        with tqdm.external_write_mode(sys.stdout):
+            print(text, flush=True)

@@ -108,7 +108,7 @@ class _Synthesizer:
                 "MIDI scores are played with the package tinysoundfont, which is not installed; "
                 "install it with `pip install --no-deps tinysoundfont`."
             ) from error
-        self.sr = sr
+        self.sr, self.soundfont = sr, soundfont
         self.synth = tinysoundfont.Synth(samplerate=sr)
         try:
             self.font = self.synth.sfload(soundfont, max_voices=_MAX_VOICES)
@@ -143,7 +143,7 @@ class _Synthesizer:
             self.synth.control_change(channel, _RESET_CONTROLLERS, 0)
             self.synth.pitchbend(channel, 8192)
             self.synth.set_tuning(channel, float(take.tuning[channel]))
-            self.synth.program_change(channel, 0, channel == DRUMS)
+            self._program(channel, 0)
             self._volume(channel, _DEFAULT_VOLUME, take)
 
     def _send(self, order: int, event: Any, take: Take) -> None:
@@ -153,13 +153,23 @@ class _Synthesizer:
         elif order == _NOTE_OFF:
             self.synth.noteoff(channel, int(event["key"]))
         elif event["kind"] == PROGRAM:
-            self.synth.program_change(channel, int(event["value"]), channel == DRUMS)
+            self._program(channel, int(event["value"]))
         elif event["kind"] == BEND:
             self.synth.pitchbend(channel, min(int(event["value"]), 16383))
         elif event["kind"] == VOLUME:
             self._volume(channel, int(event["value"]), take)
         else:
             self.synth.control_change(channel, int(event["kind"]), int(event["value"]))
+
+    def _program(self, channel: int, program: int) -> None:
+        try:
+            self.synth.program_change(channel, program, channel == DRUMS)
+        except RuntimeError as error:
+            kind = "drum kit" if channel == DRUMS else "instrument"
+            raise UserError(
+                f"{self.soundfont} should hold all of General MIDI, but has no {kind} {program}; "
+                f"name a complete soundfont in {SOUNDFONT_VARIABLE}."
+            ) from error
 
     def _volume(self, channel: int, value: int, take: Take) -> None:
         # The synthesizer takes the cube of the controller as the gain.

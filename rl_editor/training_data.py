@@ -25,6 +25,7 @@ from rl_editor.errors import UserError
 from rl_editor.pairs import Pair, find_pairs
 from rl_editor.performance_demonstrations import check_synthesizer, performance_demonstration
 from rl_editor.reference_sessions import load_reference, session_demonstration
+from rl_editor.session_files import read_truth
 from rl_editor.vector_environment import Task
 
 Say = Callable[[str], None]
@@ -92,8 +93,11 @@ def load_training_data(config: Config, say: Say) -> TrainingData:
 
 
 def pair_tasks(pair: Pair, cache: Cache) -> list[Task]:
-    """Return the task of a raw recording and its human edit; `UserError` if they do not match."""
+    """Return the task of a raw recording and its edit; `UserError` if they do not match."""
     track = analyze(pair.raw_path, cache=cache)
+    if pair.truth_path is not None:
+        return [Task(track, demonstrate(track, read_truth(pair.truth_path)))]
+    assert pair.edit_path is not None
     aligned = alignment.align_files(pair.raw_path, pair.edit_path)
     sr = AnalysisConfig().sr
     truth = alignment_truth.truth(aligned, read_mono(pair.raw_path, sr), sr)

@@ -10,7 +10,7 @@ import pytest
 import rl_editor
 
 STAGES = {
-    "base": "atomic config errors extras materials silence stopping units",
+    "base": "atomic config errors extras materials parallel silence stopping units",
     "analysis": """
         analysis audio audio_containers audio_decoders audio_writer beat_bars beat_decoding
         conversion
@@ -21,10 +21,10 @@ STAGES = {
         joins render spans spelling""",
     "dataset": """
         alignment alignment_truth coarse_match cut_points demonstrations envelope_match
-        jump_path line_fit line_search log_spectra matches pairs performance_demonstrations
+        jump_path line_fit line_search log_spectra match_review matches pairs performance_demonstrations
         performances
         reference_sessions score_arrangements score_rendering score_takes scores session_files
-        session_flaws
+        session_flaws session_making
         session_colour session_plan session_settings session_sounds session_speech sessions truth
         span_levels waveform_match""",
     "environment": "environment observation rewards subprocess_vec_env vector_environment",
@@ -32,7 +32,7 @@ STAGES = {
     "training": """
         augmentation behavioral_cloning checkpoint cloning_examples evaluate ppo rollout
         run_log train training_data validation""",
-    "use": "__init__ cli infer notes output_paths progress reasons report",
+    "use": "__init__ cli data_commands infer notes output_paths progress reasons report",
 }
 """Modules of each stage, the earliest stage first."""
 
