@@ -5,9 +5,10 @@ their places in the raw recording, their level, fades, speed and pitch, and a co
 each second.
 
 Method: passages from a path through the similarity of both files that may jump
-(`coarse_match`); the line of each from its waveform (`waveform_match`), or where the waveform was
-changed from the course of its levels (`envelope_match`); then the cuts (`cut_points`) and levels
-(`span_levels`). Out of scope: a speed that changes within a passage.
+(`coarse_match`, `match_review`); the line of each (`line_search`) from its waveform
+(`waveform_match`), or where that was changed from the course of its levels (`envelope_match`);
+then the cuts (`cut_points`) and levels (`span_levels`). Out of scope: a speed that changes within
+a passage.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from rl_editor.coarse_match import coarse_matches
 from rl_editor.config import AnalysisConfig
 from rl_editor.cut_points import refine_cuts
 from rl_editor.errors import UserError
-from rl_editor.line_search import Signals, confirmed, exact_matches, is_good, local_correlations
+from rl_editor.line_search import Signals, confirmed, is_good, local_correlations
 from rl_editor.log_spectra import FRAMES_A_SECOND, STEPS_A_SEMITONE
+from rl_editor.match_review import reviewed_matches
 from rl_editor.matches import Match, merged
 from rl_editor.span_levels import span_levels
 from rl_editor.units import ratio_to_semitones
@@ -112,7 +114,7 @@ def align(raw_signal: NDArray[np.float32], edit_signal: NDArray[np.float32], sr:
     """
     coarse = coarse_matches(raw_signal, edit_signal, sr)
     signals = (_unit_power(raw_signal), _unit_power(edit_signal), sr)
-    lines = exact_matches(coarse, signals)
+    lines = reviewed_matches(coarse, signals)
     matches = refine_cuts(merged([m for m in lines if is_good(m)], sr), signals)
     matches = [confirmed(m, signals) for m in merged(matches, sr)]
     refused = [m for m in lines if not is_good(m)]

@@ -19,7 +19,7 @@ from rl_editor.envelope_match import ENVELOPE_FPS, FLOOR_DB, frame_centres, matc
 from rl_editor.matches import Match
 from rl_editor.waveform_match import sample_at
 
-SEARCH_S = 0.6
+SEARCH_S = 1.0
 """Ends are looked for that far inside a match,"""
 GAP_SEARCH_S = 2.0
 """and that far outside where foreign sound follows."""

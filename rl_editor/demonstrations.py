@@ -64,6 +64,17 @@ class Demonstration:
         """[N] True for the beats of the edit."""
         return self.wanted >= WANTED_SHARE
 
+    @property
+    def off_beat_loss(self) -> float:
+        """Seconds that whole beats add to the edit or take from it, as a share of the edit.
+
+        0 when all cuts lie on beats; what no action can say in any order is not in it.
+        """
+        lengths_s = np.diff(self.track.grid.edges_s)
+        wrong = np.where(self.keep, 1.0 - self.wanted, self.wanted)
+        edit_s = float(self.wanted @ lengths_s)
+        return float(wrong @ lengths_s) / edit_s if edit_s > 0 else 0.0
+
 
 @dataclass(frozen=True)
 class Passage:

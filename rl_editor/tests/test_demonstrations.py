@@ -158,3 +158,12 @@ def test_what_cannot_be_moved_is_reported_and_left_in_its_place():
 def test_a_truth_about_another_recording_is_refused():
     with pytest.raises(ValueError, match=r"about 5\.00 s, the track lasts 4\.00 s"):
         demonstrate(track_on(steady_grid(4.0)), Truth(5.0, (music(0.0, 5.0, 0.0),)))
+
+
+def test_cuts_on_beats_lose_nothing_and_others_what_is_stated():
+    on_beats = moved([0, None, 1])
+    assert on_beats.off_beat_loss == pytest.approx(0.0, abs=1e-9)
+    # Beats of half a second: 2.1 s ends a fifth into a beat, which is cut, 4.2 s is 0.3 s early.
+    segments = (music(0.0, 2.1, 0.0), junk(2.1, 4.2), music(4.2, 8.0, 2.1))
+    off = demonstrate(track_on(steady_grid(8.0)), Truth(8.0, segments))
+    assert off.off_beat_loss == pytest.approx((0.1 + 0.2) / 5.9, abs=1e-6)
