@@ -31,6 +31,15 @@ def add_data_commands(commands: Any) -> None:
     _add_jobs(make)
     make.set_defaults(run=_make_sessions)
 
+    prepare = commands.add_parser("prepare", help="analyse and align training data")
+    prepare.add_argument("folder", nargs="?", default="training_data", help="of training data")
+    prepare.add_argument(
+        "--sessions-per-reference", type=int, help="as in training; else its default"
+    )
+    prepare.add_argument("--seed", type=int, help="as in training; else its default")
+    _add_jobs(prepare)
+    prepare.set_defaults(run=_prepare)
+
 
 def _add_jobs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, help="processes at a time; else one for each core")
@@ -65,14 +74,17 @@ def _make_sessions(arguments: argparse.Namespace) -> int:
         difficulty=arguments.difficulty,
     )
     jobs, problems = find_jobs(order)
-    with Counting(len(jobs)) as counting:
+    n_done = 0
+    with Counting() as counting:
         for problem in problems:
             counting.say(f"left out: {problem}")
 
         def tell(result: SessionResult) -> None:
+            nonlocal n_done
+            n_done += 1
             words = "is there already" if result.outcome == "stands" else result.words
             name = "left out" if result.outcome == "left out" else result.name
-            counting.done(result.name)
+            counting.show(n_done, len(jobs), result.name)
             counting.say(f"{name}: {words}")
 
         results = make_sessions(jobs, n_processes, tell)
@@ -86,4 +98,35 @@ def _make_sessions(arguments: argparse.Namespace) -> int:
         f"{outcomes['made']} sessions made, {outcomes['stands']} were there, "
         f"{outcomes['left out']} left out; {order.folder}"
     )
+    return 0
+
+
+def _prepare(arguments: argparse.Namespace) -> int:
+    from rl_editor.config import TrainConfig
+    from rl_editor.preparation import prepare, table
+    from rl_editor.progress import Counting
+    from rl_editor.training_items import SessionDraw
+
+    defaults = TrainConfig()
+    count, seed = arguments.sessions_per_reference, arguments.seed
+    draw = SessionDraw(
+        defaults.sessions_per_reference if count is None else count,
+        defaults.seed if seed is None else seed,
+    )
+    _check_at_least("--sessions-per-reference", draw.count, 0)
+    _check_at_least("--seed", draw.seed, 0)
+    n_processes = _n_processes(arguments)
+    if not Path(arguments.folder).is_dir():
+        raise UserError(
+            f"the training data should be in the folder {arguments.folder}, but there is no such "
+            "folder; name another one."
+        )
+    with Counting(lines=True) as counting:
+        prepared = prepare(arguments.folder, draw, n_processes, counting.show)
+    print(table(prepared))
+    if not any(item.is_usable for item in prepared.items):
+        raise UserError(
+            f"{arguments.folder} should hold at least one recording to learn from, but none could "
+            "be used; the lines above say why."
+        )
     return 0

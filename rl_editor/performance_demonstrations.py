@@ -17,11 +17,15 @@ from rl_editor.config import AnalysisConfig
 from rl_editor.demonstrations import Demonstration, demonstrate
 from rl_editor.performances import make_recital
 from rl_editor.score_arrangements import arranged
-from rl_editor.score_rendering import soundfont_renderer
+from rl_editor.score_rendering import find_soundfont, soundfont_renderer
 from rl_editor.scores import Score, excerpt, import_mido, read_score, stretched
 from rl_editor.session_settings import SessionSettings
 from rl_editor.sessions import Session
+from rl_editor.track import Track
+from rl_editor.truth_store import store_truth, stored_demonstration
 
+VERSION = 1
+"""Raised with every change that makes other sessions out of the same score."""
 EXCERPT_S = (20.0, 180.0)
 """Range of the excerpts' lengths, drawn evenly on a logarithmic scale, s."""
 RECITAL_SHARE = 0.15
@@ -66,10 +70,37 @@ def performance_demonstration(
 ) -> Demonstration:
     """Return the demonstration of session `number` in which a score was played.
 
+    One whose truth and analysis are in the cache is not made again.
+
     Raises:
         UserError: see `performance_session`.
     """
+    settings = {
+        "performance": VERSION,
+        "analysis": ANALYSIS_VERSION,
+        "features": schema_name(),
+        "soundfont": _soundfont_sha256(str(find_soundfont())),
+        "number": number,
+        "seed": seed,
+    }
+    key = track_key(file_sha256(score_path), settings)
+    demonstration = stored_demonstration(key, cache)
+    if demonstration is not None:
+        return demonstration
     session = performance_session(score_path, number, seed)
+    track, own_key = _session_track(session, cache)
+    store_truth(key, session.truth, cache, own_key)
+    return demonstrate(track, session.truth)
+
+
+@lru_cache(maxsize=1)
+def _soundfont_sha256(path: str) -> str:
+    """Return the hash of a soundfont, which takes half a second, once."""
+    return file_sha256(path)
+
+
+def _session_track(session: Session, cache: Cache | None) -> tuple[Track, str]:
+    """Return the analysis of a session and its key."""
     signal = session.signal.mean(axis=1)
     sha256 = hashlib.sha256(signal.tobytes()).hexdigest()
     key = track_key(sha256, {"version": ANALYSIS_VERSION, "performance": schema_name()})
@@ -78,7 +109,7 @@ def performance_demonstration(
         track = analyze_signal(signal)
         if cache is not None:
             cache.store_track(key, track)
-    return demonstrate(track, session.truth)
+    return track, key
 
 
 def random_excerpt(score: Score, rng: np.random.Generator) -> Score:

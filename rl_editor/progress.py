@@ -60,11 +60,16 @@ class Progress:
 
 
 class Counting:
-    """A bar over `n` items of a list, and lines above it; a context manager."""
+    """A bar over the items of a list, and lines above it; a context manager.
 
-    def __init__(self, n: int) -> None:
+    Args:
+        lines: tell each item in a line on standard error where that is no terminal.
+    """
+
+    def __init__(self, lines: bool = False) -> None:
+        self._lines = lines and not sys.stderr.isatty()
         self._bar = tqdm(
-            total=n,
+            total=0,
             disable=not sys.stderr.isatty(),
             bar_format="{n_fmt}/{total_fmt} |{bar}| {elapsed}<{remaining} {desc}",
             leave=False,
@@ -81,12 +86,15 @@ class Counting:
     ) -> None:
         self._bar.close()
 
-    def done(self, name: str) -> None:
-        """Show that one more item is done."""
+    def show(self, n_done: int, n: int, name: str) -> None:
+        """Show that `n_done` of `n` items are done, the last of them called `name`."""
+        if self._lines and n_done:
+            print(f"{n_done}/{n} {name}", file=sys.stderr, flush=True)
+        self._bar.total = n
         self._bar.set_description_str(name[-40:], refresh=False)
-        self._bar.update()
+        self._bar.update(n_done - self._bar.n)
 
     def say(self, text: str) -> None:
-        """Print a line on standard output."""
+        """Print a line on standard output, above the bar."""
         with tqdm.external_write_mode(sys.stdout):
             print(text, flush=True)

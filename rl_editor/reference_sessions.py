@@ -13,15 +13,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.analysis import analyze, analyze_signal
+from rl_editor.analysis import ANALYSIS_VERSION, analyze, analyze_signal, schema_name
 from rl_editor.audio import read_mono
-from rl_editor.cache import Cache, track_key
+from rl_editor.cache import Cache, file_sha256, track_key
 from rl_editor.config import AnalysisConfig
 from rl_editor.demonstrations import Demonstration, demonstrate
 from rl_editor.grid import BeatGrid
 from rl_editor.session_settings import SessionSettings
 from rl_editor.sessions import Session, make_medley, make_session
 from rl_editor.track import Track
+from rl_editor.truth_store import store_truth, stored_demonstration
 
 VERSION = 5
 """Raised with every change that makes other sessions out of the same track."""
@@ -66,18 +67,58 @@ def reference_session(reference: Reference, number: int, seed: int) -> Session:
     return make_medley([(signal[:, None], grid) for signal, grid in pieces], sr, rng, settings)
 
 
+def reference_demonstrations(
+    path: str | Path, count: int, seed: int, cache: Cache | None
+) -> list[Demonstration]:
+    """Return the demonstrations of sessions 0 to `count` - 1 made out of a finished track.
+
+    Those whose analysis and truth are in the cache are not made again.
+
+    Raises:
+        UserError: the file cannot be used.
+    """
+    sha256, schema = file_sha256(path), schema_name()
+    reference: Reference | None = None
+    made = []
+    for number in range(count):
+        demonstration = stored_demonstration(_session_key(sha256, schema, number, seed), cache)
+        if demonstration is None:
+            reference = load_reference(path, cache) if reference is None else reference
+            demonstration = session_demonstration(reference, number, seed, cache)
+        made.append(demonstration)
+    return made
+
+
 def session_demonstration(
     reference: Reference, number: int, seed: int, cache: Cache | None
 ) -> Demonstration:
     """Return the demonstration of session `number` made out of a finished track."""
     session = reference_session(reference, number, seed)
-    return demonstrate(session_track(reference, session, number, seed, cache), session.truth)
+    track = session_track(reference, session, number, seed, cache)
+    key = _session_key(reference.track.sha256, reference.track.schema, number, seed)
+    store_truth(key, session.truth, cache, _track_key(reference, session, number, seed))
+    return demonstrate(track, session.truth)
 
 
 def session_track(
     reference: Reference, session: Session, number: int, seed: int, cache: Cache | None
 ) -> Track:
     """Return the analysis of a session of `reference_session`."""
+    key = _track_key(reference, session, number, seed)
+    track = cache.load_track(key) if cache is not None else None
+    if track is None:
+        track = analyze_signal(session.signal.mean(axis=1))
+        if cache is not None:
+            cache.store_track(key, track)
+    return track
+
+
+def _session_key(sha256: str, schema: str, number: int, seed: int) -> str:
+    settings = {"session": VERSION, "analysis": ANALYSIS_VERSION, "features": schema}
+    return track_key(sha256, settings | {"number": number, "seed": seed})
+
+
+def _track_key(reference: Reference, session: Session, number: int, seed: int) -> str:
     settings = {
         "session": VERSION,
         "number": number,
@@ -85,13 +126,7 @@ def session_track(
         "samples": len(session.signal),
         "features": reference.track.schema,
     }
-    key = track_key(reference.track.sha256, settings)
-    track = cache.load_track(key) if cache is not None else None
-    if track is None:
-        track = analyze_signal(session.signal.mean(axis=1))
-        if cache is not None:
-            cache.store_track(key, track)
-    return track
+    return track_key(reference.track.sha256, settings)
 
 
 def excerpt(

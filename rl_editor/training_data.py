@@ -1,31 +1,24 @@
 """From a training folder to tasks with known edits, split into training and held-out pieces.
 
-Pairs are aligned, finished tracks and MIDI scores become sessions with exact truth. Every recording
-is analysed before training begins, through the cache.
+What a folder holds is found and read by `training_items`; every recording is analysed before
+training begins, through the cache (`rl-editor prepare` fills it in parallel).
 
 In: a folder as `pairs` describes it. Out: `TrainingData`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from rl_editor import alignment, alignment_truth
-from rl_editor.analysis import analyze
-from rl_editor.audio import read_mono
 from rl_editor.cache import Cache
-from rl_editor.config import AnalysisConfig, Config, TrainConfig
-from rl_editor.demonstrations import demonstrate
+from rl_editor.config import Config, TrainConfig
 from rl_editor.errors import UserError
-from rl_editor.pairs import Pair, find_pairs
-from rl_editor.performance_demonstrations import check_synthesizer, performance_demonstration
-from rl_editor.reference_sessions import load_reference, session_demonstration
-from rl_editor.session_files import read_truth
+from rl_editor.pairs import find_pairs
+from rl_editor.training_items import SessionDraw, by_piece, demonstrations, find_items, piece_marks
 from rl_editor.vector_environment import Task
 
 Say = Callable[[str], None]
@@ -65,80 +58,25 @@ def load_training_data(config: Config, say: Say) -> TrainingData:
     listing = find_pairs(folder)
     for problem in listing.problems:
         say(f"left out: {problem}")
-    makers: list[tuple[str, Callable[[], list[Task]]]] = [
-        (pair.name, partial(pair_tasks, pair, cache)) for pair in listing.pairs
-    ]
-    if config.train.sessions_per_reference > 0:
-        makers += [
-            (path.name, partial(session_tasks, path, config.train, cache))
-            for path in listing.references
-        ]
-        makers += [
-            (path.name, partial(performance_tasks, path, config.train, cache))
-            for path in _playable(listing.scores, say)
-        ]
-    pieces: list[list[Task]] = []
-    for number, (name, make) in enumerate(makers, start=1):
-        say(f"preparing {number}/{len(makers)}: {name}")
+    draw = SessionDraw(config.train.sessions_per_reference, config.train.seed)
+    items = find_items(listing, draw.count > 0, lambda problem: say(f"left out: {problem}"))
+    tasks: list[list[Task]] = []
+    marks: list[frozenset[str]] = []
+    for number, item in enumerate(items, start=1):
+        say(f"preparing {number}/{len(items)}: {item.name}")
         try:
-            pieces.append(make())
+            item_marks = piece_marks(item)
+            tasks.append([Task(d.track, d) for d in demonstrations(item, draw, cache)])
+            marks.append(item_marks)
         except UserError as error:
             say(f"left out: {error}")
-    if not pieces:
+    if not tasks:
         raise UserError(
             f"{folder} should hold at least one recording to learn from, but none of its "
-            f"{len(makers)} could be used; the lines above say why."
+            f"{len(items)} could be used; the lines above say why."
         )
+    pieces = [[task for i in piece for task in tasks[i]] for piece in by_piece(marks)]
     return split(pieces, config.train, say)
-
-
-def pair_tasks(pair: Pair, cache: Cache) -> list[Task]:
-    """Return the task of a raw recording and its edit; `UserError` if they do not match."""
-    track = analyze(pair.raw_path, cache=cache)
-    if pair.truth_path is not None:
-        return [Task(track, demonstrate(track, read_truth(pair.truth_path)))]
-    assert pair.edit_path is not None
-    aligned = alignment.align_files(pair.raw_path, pair.edit_path)
-    sr = AnalysisConfig().sr
-    truth = alignment_truth.truth(aligned, read_mono(pair.raw_path, sr), sr)
-    return [Task(track, demonstrate(track, truth))]
-
-
-def session_tasks(path: Path, config: TrainConfig, cache: Cache) -> list[Task]:
-    """Return tasks on sessions that could have led to a finished track.
-
-    They depend on the audio and on `config.seed` alone.
-    """
-    reference = load_reference(path, cache)
-    made = [
-        session_demonstration(reference, number, config.seed, cache)
-        for number in range(config.sessions_per_reference)
-    ]
-    return [Task(demonstration.track, demonstration) for demonstration in made]
-
-
-def performance_tasks(path: Path, config: TrainConfig, cache: Cache) -> list[Task]:
-    """Return tasks on sessions in which a MIDI score was played.
-
-    They depend on the score, the soundfont and `config.seed` alone.
-    """
-    made = [
-        performance_demonstration(path, number, config.seed, cache)
-        for number in range(config.sessions_per_reference)
-    ]
-    return [Task(demonstration.track, demonstration) for demonstration in made]
-
-
-def _playable(scores: Sequence[Path], say: Say) -> Sequence[Path]:
-    """Return the scores, or none where nothing can play them, which `say` tells once."""
-    if not scores:
-        return scores
-    try:
-        check_synthesizer()
-    except UserError as error:
-        say(f"left out: the MIDI scores ({len(scores)}), {scores[0]} first: {error}")
-        return ()
-    return scores
 
 
 def split(pieces: list[list[Task]], config: TrainConfig, say: Say) -> TrainingData:

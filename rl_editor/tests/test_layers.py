@@ -20,13 +20,13 @@ STAGES = {
         actions edit_state edl edl_fields edl_types effects grid_lines join_measures join_search
         joins render spans spelling""",
     "dataset": """
-        alignment alignment_truth coarse_match cut_points demonstrations envelope_match
-        jump_path line_fit line_search log_spectra match_review matches pairs performance_demonstrations
-        performances
+        alignment alignment_cache alignment_truth coarse_match cut_points demonstrations
+        edit_list_truth envelope_match jump_path line_fit line_search log_spectra match_review
+        matches pairs performance_demonstrations performances preparation
         reference_sessions score_arrangements score_rendering score_takes scores session_files
         session_flaws session_making
         session_colour session_plan session_settings session_sounds session_speech sessions truth
-        span_levels waveform_match""",
+        span_levels training_items truth_store waveform_match""",
     "environment": "environment observation rewards subprocess_vec_env vector_environment",
     "agent": "agent attention auxiliary_tasks encoder numpy_policy planner policy_inputs",
     "training": """
