@@ -5,8 +5,9 @@
 Seeds are the numbers of the pairs. Mapped: share of the edit's own seconds whose place in the raw
 recording is right within 10 ms (plain copies) or 20 ms (processed); a place whose sound is the
 same to the sample as that of the true one (loops of electronic music) counts as right in the
-second column. Cuts: F1 within 50 ms. Foreign: F1 of seconds. Speed and memory: of
-`align_files`, reading included, in edit seconds for a second on this one process.
+second column. Cuts: F1 within 50 ms. Foreign: F1 of seconds. Speed: of `align_files`, reading
+included, seconds of the edit and of the raw recording for each second of processor time; set
+OMP_NUM_THREADS=1 for one core.
 `--long` aligns one raw recording of 60 minutes with an edit of 25 instead.
 """
 
@@ -152,10 +153,12 @@ HEADER = f"{'':<20}  mapped  or copy  cuts F1  foreign F1  x real time (edit / r
 
 def line(name: str, c: Counts) -> str:
     own = max(1, c.own)
+    score = f1(c.foreign, c.foreign_found, c.foreign_right)
+    foreign = f"{score:.3f}" if c.foreign else "none"
     return (
         f"{name:<20}{c.right / own:>8.2%}{c.right_or_copy / own:>9.2%}"
         f"{f1(c.cuts, c.cuts_found, c.cuts_right):>9.3f}"
-        f"{f1(c.foreign, c.foreign_found, c.foreign_right):>12.3f}"
+        f"{foreign:>12}"
         f"{c.edit_s / c.taken_s:>14.0f} / {c.raw_s / c.taken_s:<10.0f}{c.refused:>6}"
     )
 

@@ -80,12 +80,13 @@ def fit_line(values: NDArray[np.float64], times: NDArray[np.float64], max_slope:
     n_windows, n_lags = values.shape
     reach = max(float(np.abs(times).max()), 1e-9)
     n_slopes = int(np.ceil(min(max_slope * reach, n_lags / 2)))
-    rows = np.arange(n_windows)[:, None]
+    margin = n_slopes + 1
+    padded = np.pad(values, ((0, 0), (margin, margin)))
     best = (-np.inf, 0, 0.0)
     for slope in np.array(sorted(range(-n_slopes, n_slopes + 1), key=abs)) / reach:
-        lags = np.arange(n_lags) + np.rint(slope * times).astype(int)[:, None]
-        inside = (lags >= 0) & (lags < n_lags)
-        total = (values[rows, np.clip(lags, 0, n_lags - 1)] * inside).sum(axis=0)
+        total = np.zeros(n_lags)
+        for row, start in zip(padded, np.rint(margin + slope * times).astype(int), strict=True):
+            total += row[start : start + n_lags]
         offset = int(total.argmax())
         # Among nearly equal lines the flattest: a tone agrees along many.
         if total[offset] > best[0] + FLAT_BONUS * n_windows:

@@ -89,9 +89,8 @@ def exact_match(
         sure = SURE_COPY if is_usual else SURE_STRANGER
         if plain is not None and plain.confidence >= sure:
             return plain
-        # A tone correlates with any of its periods: its levels must not say otherwise.
-        if plain is not None and not is_usual:
-            plain = replace(plain, confidence=plain.confidence - COPY_BONUS)
+        # A tone correlates with any of its periods: its levels must say so too.
+        plain = plain if is_usual else None
     best = _by_levels(match, min(MAX_DOUBT, doubt), signals)
     if match.stop - match.start < LONG_S * sr:
         for speed, shift_steps in known:

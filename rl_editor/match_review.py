@@ -37,7 +37,7 @@ RIVAL_GAIN = 0.02
 """which must be better by this."""
 OTHER_SPEEDS = (0.95, 1.0, 1.05)
 """Speeds tried on short matches in doubt: with the doubt of each, all within 8%."""
-BREAK_SHARE = 0.5
+BREAK_SHARE = 0.65
 """A correlation below this share of a match's median is a break, if it lasts"""
 BREAK_SECONDS = 2
 BREAK_GAIN = 0.2
