@@ -159,8 +159,8 @@ def _row(item: Prepared) -> tuple[str, ...]:
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return the rows as lines of one length: words to the left, numbers to the right."""
+    """Return the rows as lines with columns: words to the left, numbers to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
     sides = ("<", "<", ">", ">", ">", "<")
     forms = [f"{side}{width}" for side, width in zip(sides, widths, strict=True)]
-    return ["  ".join(map(format, row, forms)) for row in rows]
+    return ["  ".join(map(format, row, forms)).rstrip() for row in rows]
