@@ -92,7 +92,7 @@ def find_pairs(data_dir: str | Path) -> PairListing:
         found = f" ({problems[0].rstrip('.')})" if problems else ""
         raise UserError(
             f"{folder} should hold {LAYOUT.format(folder=folder)}, but no usable recording was "
-            f"found there{found}; put recordings there or name another folder with --data_dir."
+            f"found there{found}; put recordings there or name another folder."
         )
     pairs = tuple(
         Pair(name, raws[name], edits.get(name), truths.get(name), edls.get(name)) for name in names

@@ -105,7 +105,7 @@ def find_jobs(order: SessionOrder) -> tuple[list[SessionJob], list[str]]:
             f"{order.source} should hold finished tracks or MIDI scores, but holds neither; name "
             "another folder with --from."
         )
-    pieces = _playable(_distinct(files, problems), problems)
+    pieces = _distinct(_playable(files, problems), problems)
     jobs = [
         SessionJob(path, order.folder, number, order.seed, order.difficulty)
         for path in pieces
@@ -115,9 +115,12 @@ def find_jobs(order: SessionOrder) -> tuple[list[SessionJob], list[str]]:
 
 
 def _distinct(files: Sequence[Path], problems: list[str]) -> list[Path]:
-    """Return the files without those whose sessions would have the names of another's."""
+    """Return the files without those whose sessions would have the names of another's.
+
+    Of a track and a score of one name the track stays.
+    """
     first: dict[str, Path] = {}
-    for path in files:
+    for path in sorted(files, key=lambda path: (path.suffix.lower() in SCORE_SUFFIXES, path)):
         other = first.setdefault(path.stem.casefold(), path)
         if other != path:
             problems.append(f"{path} is left out: {other.name} has the same name.")

@@ -245,3 +245,36 @@ def test_hash_of_a_file(tmp_path):
     assert file_sha256(tmp_path / "a.wav") == hashlib.sha256(content).hexdigest()
     with pytest.raises(UserError, match="there is no file"):
         file_sha256(tmp_path / "b.wav")
+
+
+def test_values_come_back_beside_a_track_of_the_same_key(tmp_path):
+    cache, values = Cache(tmp_path), {"a": [1, 2.5, None], "ö": {"b": True}}
+    assert cache.load_values(KEY) is None
+    cache.store_values(KEY, values)
+    assert cache.load_values(KEY) == values
+    assert cache.load_values(OTHER_KEY) is None
+    assert cache.load_track(KEY) is None
+    cache.store_track(KEY, make_track())
+    assert cache.info().entries == 2
+    assert cache.clear() == 2
+    assert cache.load_values(KEY) is None
+
+
+def test_damaged_values_are_not_found(tmp_path):
+    cache = Cache(tmp_path)
+    cache.store_values(KEY, {"a": 1})
+    (entry,) = tmp_path.iterdir()
+    whole = entry.read_bytes()
+    for content in (whole[:-3], whole.replace(b": 1", b": 2"), b"[]", b'{"a": 1}', b"\xff", b""):
+        assert content != whole
+        entry.write_bytes(content)
+        assert cache.load_values(KEY) is None
+    entry.rename(entry.with_name(entry.name.replace(KEY, OTHER_KEY)))
+    cache.store_values(KEY, {"a": 1})
+    entry.rename(entry.with_name(entry.name.replace(KEY, OTHER_KEY)))
+    assert cache.load_values(OTHER_KEY) is None
+
+
+def test_values_that_json_cannot_hold_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        Cache(tmp_path).store_values(KEY, {"a": float("nan")})

@@ -100,6 +100,7 @@ def test_totals_weigh_items_by_their_length():
 
 STOPPED = """
 import os, signal, sys
+from rl_editor import preparation
 from rl_editor.cli import main
 
 def stop(n_done, n, name):

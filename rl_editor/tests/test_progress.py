@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from rl_editor.progress import STAGES, Progress
+from rl_editor.progress import STAGES, Counting, Progress
 
 
 class Terminal(io.StringIO):
@@ -53,3 +53,25 @@ def test_a_second_pass_does_not_go_back(monkeypatch):
         done = progress._bar.n
         progress.stage("render", 0.2)
         assert progress._bar.n == done == pytest.approx(1.0)
+
+
+def test_items_are_counted_on_a_terminal_and_lines_stand_above(monkeypatch, capsys):
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with Counting(lines=True) as counting:
+        for number, name in enumerate(("one", "two"), start=1):
+            counting.show(number, 2, name)
+            counting.say(f"{name} is done")
+        assert counting._bar.n == counting._bar.total == 2
+    assert "2/2" in screen.getvalue()
+    assert capsys.readouterr().out.splitlines() == ["one is done", "two is done"]
+
+
+@pytest.mark.parametrize(("lines", "told"), [(True, "1/3 one\n"), (False, "")])
+def test_items_are_lines_where_nobody_watches(lines, told, monkeypatch):
+    screen = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with Counting(lines) as counting:
+        counting.show(0, 3, "")
+        counting.show(1, 3, "one")
+    assert screen.getvalue() == told

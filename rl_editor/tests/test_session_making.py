@@ -201,3 +201,11 @@ def test_scores_that_nothing_can_play_are_left_out_in_one_line(
     lines = capsys.readouterr().out.splitlines()
     assert sum("MIDI scores (2)" in line for line in lines) == 1
     assert lines[-1].startswith("1 sessions made, 0 were there, 0 left out")
+
+
+def test_of_a_track_and_a_score_of_one_name_the_track_stays(score, tracks, tmp_path):
+    score.rename(tracks / "song.mid")
+    jobs, problems = find_jobs(SessionOrder(tracks, tmp_path / "out"))
+    assert [job.path.name for job in jobs] == ["song.wav"]
+    assert len(problems) == 1
+    assert "song.mid is left out: song.wav has the same name" in problems[0]
