@@ -48,14 +48,10 @@ def jump_path(
     flat = planes.reshape(-1, planes.shape[2])
     n_edit, n_states = len(edit), len(flat)
     starts = np.arange(0, n_states, n_frames)
-    seconds = starts[: n_states if n_frames > 1 else 0] + 1
     steps = np.empty((n_edit, 1 if slip_cost is None else 3, (n_states + 7) // 8), np.uint8)
-    foreign_jumped = np.empty(n_edit, bool)
-    best_before = np.empty(n_edit, np.int64)
+    foreign_jumped, best_before = np.empty(n_edit, bool), np.empty(n_edit, np.int64)
     foreign_similarity = FOREIGN_SIMILARITY * np.any(edit != 0, axis=1)
-    score, after = np.zeros(n_states, np.float32), np.zeros(n_states, np.float32)
-    slipped, skipped = np.empty(n_states, np.float32), np.empty(n_states, bool)
-    flags = np.empty(n_states, bool)
+    score, after, slipped = np.zeros((3, n_states), np.float32)
     foreign = np.float32(0)
     for t in range(n_edit):
         if t % _ROW_BLOCK == 0:
@@ -68,19 +64,10 @@ def jump_path(
         after[1:] = score[:-1]
         after[starts] = -np.inf
         if slip_cost is not None:
-            slipped[:2] = -np.inf
-            np.subtract(score[:-2], slip_cost, out=slipped[2:])
-            slipped[starts] = slipped[seconds] = -np.inf
-            np.subtract(score, slip_cost, out=score)
-            np.greater(slipped, score, out=skipped)
-            np.maximum(slipped, score, out=slipped)
-            np.greater(slipped, after, out=flags)
-            np.maximum(slipped, after, out=after)
-            steps[t, 1] = np.packbits(flags)
-            steps[t, 2] = np.packbits(skipped)
-        np.less(after, -jump_cost, out=flags)
+            score -= slip_cost
+            steps[t, 1], steps[t, 2] = _slip(score, after, slipped, n_frames)
+        steps[t, 0] = np.packbits(after < -jump_cost)
         np.maximum(after, -jump_cost if t else 0.0, out=after)
-        steps[t, 0] = np.packbits(flags)
         after += similarity[t % _ROW_BLOCK]
         foreign_jumped[t] = foreign - best < -jump_cost
         foreign = np.float32(max(foreign - best, -jump_cost) + foreign_similarity[t])
@@ -88,6 +75,26 @@ def jump_path(
     last = int(score.argmax())
     last = last if score[last] >= foreign else FOREIGN
     return _trace(last, steps, foreign_jumped, best_before)
+
+
+def _slip(
+    score: NDArray[np.float32],
+    after: NDArray[np.float32],
+    slipped: NDArray[np.float32],
+    n_frames: int,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Raise `after` to the scores of slips, and return the bits of which slipped and which skipped.
+
+    All are [P * J]; `slipped` is overwritten.
+    """
+    planes = slipped.reshape(-1, n_frames)
+    planes[:, :2] = -np.inf
+    planes[:, 2:] = score.reshape(-1, n_frames)[:, :-2]
+    skipped = slipped > score
+    np.maximum(slipped, score, out=slipped)
+    flags = slipped > after
+    np.maximum(slipped, after, out=after)
+    return np.packbits(flags), np.packbits(skipped)
 
 
 def _trace(
