@@ -49,7 +49,9 @@ def main() -> None:
         (timed(lambda: librosa_features(signal)), best(lambda: frame_features(signal, CONFIG)))
         for _ in range(REPEATS)
     ]
-    theirs, ours = (min(column, key=lambda seconds: seconds.cpu) for column in zip(*rounds, strict=True))
+    theirs, ours = (
+        min(column, key=lambda seconds: seconds.cpu) for column in zip(*rounds, strict=True)
+    )
     frames = frame_features(signal, CONFIG)
     stems = best(lambda: offline_stems(frames.mel_power, frames.power, CONFIG))
     print(f"{len(signal) / CONFIG.sr:.0f} s of audio, best of {REPEATS} runs")

@@ -16,11 +16,21 @@ from numpy.typing import NDArray
 from rl_editor.agent import TrackInputs
 from rl_editor.demonstrations import Demonstration
 from rl_editor.grid import BeatGrid
-from rl_editor.observation import AHEAD_BEATS, CopyTable, mean_ahead
+from rl_editor.observation import AHEAD_BEATS, CopyTable, match_similarity, mean_ahead
 from rl_editor.policy_inputs import Normalisation
+from rl_editor.track import Track
 
 SAME_PLACE_BEATS = 0.5
 """Beats closer than this in the piece are copies of each other."""
+
+RETAKE_LIKENESS = 1.0
+"""Likeness (as in `recurrence`; a cosine of 0.9) from which a repeat could be a retake."""
+RETAKE_BEATS = 4
+"""Shortest repeat that could be one."""
+RETAKE_START_BEATS = 3
+"""It begins so soon after an interruption."""
+RETAKE_WEIGHT = 0.2
+"""Weight of beats whose label nobody could tell; see `looks_like_retake`."""
 
 
 @dataclass
@@ -64,6 +74,8 @@ def example(demonstration: Demonstration, normalisation: Normalisation) -> Cloni
     place = piece_places(demonstration)
     copies, has_later_copy = _copies(place, wanted, spare, float(np.median(track.grid.durations_s)))
     durations_s = track.grid.durations_s
+    weight = demonstration.confidence * np.abs(2.0 * part - 1.0)
+    weight[looks_like_retake(track, wanted)] *= RETAKE_WEIGHT
     return CloningExample(
         inputs=TrackInputs.from_track(track, normalisation),
         table=CopyTable.from_track(track),
@@ -72,12 +84,34 @@ def example(demonstration: Demonstration, normalisation: Normalisation) -> Cloni
         place=place,
         wanted=wanted,
         spare=spare,
-        weight=(demonstration.confidence * np.abs(2.0 * part - 1.0)).astype(np.float32),
+        weight=weight.astype(np.float32),
         copies=copies,
         has_later_copy=has_later_copy,
         keep_ratio=float((durations_s * wanted).sum() / durations_s.sum()),
         own=wanted.copy(),
     )
+
+
+def looks_like_retake(track: Track, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return [N] wanted beats that repeat others right after an interruption, and those others.
+
+    Music repeats itself, and where a made-up session is interrupted between a passage and its
+    repeat, all of it is wanted; yet it sounds like a passage that was tried again. Most listeners
+    would take it for that, and so should the editor: such beats must not teach the contrary.
+    """
+    lag = np.arange(track.n_beats) - track.match_earlier
+    repeats = wanted & (track.match_earlier >= 0) & wanted[track.match_earlier]
+    repeats &= match_similarity(track, "earlier") >= RETAKE_LIKENESS
+    goes_on = repeats[1:] & repeats[:-1] & (np.abs(np.diff(lag)) <= 1)
+    starts = np.flatnonzero(repeats & ~np.append(False, goes_on))
+    ends = np.flatnonzero(repeats & ~np.append(goes_on, False)) + 1
+    found = np.zeros(track.n_beats, dtype=bool)
+    for start, end in zip(starts, ends, strict=True):
+        interrupted = not wanted[max(0, start - RETAKE_START_BEATS) : start].all()
+        if interrupted and end - start >= RETAKE_BEATS:
+            found[start:end] = True
+            found[track.match_earlier[start:end]] = True
+    return found
 
 
 def piece_places(demonstration: Demonstration) -> NDArray[np.float64]:

@@ -1,10 +1,10 @@
 """The 121 numbers that describe each beat, and the one table of their names.
 
 Input: the frames of a recording and its grid. Output: `[N, 121]` float32, not normalised, in
-the columns of `FEATURE_NAMES`; levels are dB below full scale of the signal that the frames were
-measured on, which `analysis` brings to one loudness. Nothing else in the project writes down an index or the number
-121. A beat's value is the mean over the frames whose centres lie in it (the frame at its start
-if none does), of levels the mean power in dB.
+the columns of `FEATURE_NAMES`; levels are dB of full scale of the signal that the frames were
+measured on, which `analysis` brings to one loudness. Nothing else in the project writes down an
+index or the number 121. A beat's value is the mean over the frames whose centres lie in it (the
+frame at its start if none does), of levels the mean power in dB.
 """
 
 from __future__ import annotations

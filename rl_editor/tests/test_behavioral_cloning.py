@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from rl_editor.behavioral_cloning import (
 )
 from rl_editor.cloning_examples import (
     example,
+    looks_like_retake,
     one_after_the_other,
     piece_places,
     right_choices,
@@ -25,6 +28,7 @@ from rl_editor.materials import Material
 from rl_editor.numpy_policy import NumpyPolicy
 from rl_editor.planner import plan
 from rl_editor.policy_inputs import INPUT_NAMES, N_INPUTS, Normalisation
+from rl_editor.recurrence import RECURRENCE_NAMES
 from rl_editor.tests.made_up import made_up_track
 from rl_editor.truth import Segment, Truth
 
@@ -64,6 +68,24 @@ def test_places_in_the_piece(two_copies):
     assert places[8] == pytest.approx(0.25)
     assert places[32] == pytest.approx(0.25)
     assert places[63] == pytest.approx(15.75)
+
+
+def test_a_repeat_after_an_interruption_counts_little(two_copies):
+    track = two_copies.track
+    recurrence = np.zeros_like(track.recurrence)
+    recurrence[:, RECURRENCE_NAMES.index("earlier_match")] = 1.5
+    match_earlier = np.full(64, -1)
+    match_earlier[48:56] = np.arange(8, 16)
+    heard = dataclasses.replace(track, recurrence=recurrence, match_earlier=match_earlier)
+    wanted = np.zeros(64, dtype=bool)
+    wanted[8:24] = wanted[48:64] = True
+    found = looks_like_retake(heard, wanted)
+    np.testing.assert_array_equal(np.flatnonzero(found), [*range(8, 16), *range(48, 56)])
+    wanted[24:48] = True  # nothing interrupts it now: music repeats itself
+    assert not looks_like_retake(heard, wanted).any()
+    unlike = dataclasses.replace(heard, recurrence=np.zeros_like(recurrence))
+    wanted[24:48] = False
+    assert not looks_like_retake(unlike, wanted).any()
 
 
 def test_the_second_copy_is_cut_only_if_the_first_was_kept(two_copies):
