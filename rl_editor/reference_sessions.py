@@ -19,9 +19,11 @@ from rl_editor.cache import Cache, file_sha256, track_key
 from rl_editor.config import AnalysisConfig
 from rl_editor.demonstrations import Demonstration, demonstrate
 from rl_editor.grid import BeatGrid
+from rl_editor.materials import Material
 from rl_editor.session_settings import SessionSettings
 from rl_editor.sessions import Session, make_medley, make_session
 from rl_editor.track import Track
+from rl_editor.truth import Segment, Truth
 from rl_editor.truth_store import store_truth, stored_demonstration
 
 VERSION = 5
@@ -70,16 +72,17 @@ def reference_session(reference: Reference, number: int, seed: int) -> Session:
 def reference_demonstrations(
     path: str | Path, count: int, seed: int, cache: Cache | None
 ) -> list[Demonstration]:
-    """Return the demonstrations of sessions 0 to `count` - 1 made out of a finished track.
+    """Return a finished track as it is, and sessions 0 to `count` - 1 made out of it.
 
-    Those whose analysis and truth are in the cache are not made again.
+    The track shows what needs no change. Sessions whose analysis and truth are in the cache are
+    not made again.
 
     Raises:
         UserError: the file cannot be used.
     """
     sha256, schema = file_sha256(path), schema_name()
     reference: Reference | None = None
-    made = []
+    made = [untouched_demonstration(analyze(path, cache=cache))]
     for number in range(count):
         demonstration = stored_demonstration(_session_key(sha256, schema, number, seed), cache)
         if demonstration is None:
@@ -87,6 +90,12 @@ def reference_demonstrations(
             demonstration = session_demonstration(reference, number, seed, cache)
         made.append(demonstration)
     return made
+
+
+def untouched_demonstration(track: Track) -> Demonstration:
+    """Return the demonstration of a finished track: all of it is wanted."""
+    whole = Segment(0.0, track.duration_s, Material.MUSIC, wanted=True, piece_start_s=0.0)
+    return demonstrate(track, Truth(track.duration_s, (whole,)))
 
 
 def session_demonstration(
