@@ -6,9 +6,9 @@ each second.
 
 Method: passages from a path through the similarity of both files that may jump
 (`coarse_match`, `match_review`); the line of each (`line_search`) from its waveform
-(`waveform_match`), or where that was changed from the course of its levels (`envelope_match`);
-then the cuts (`cut_points`) and levels (`span_levels`). Out of scope: a speed that changes within
-a passage.
+(`waveform_match`), or where that was changed from the course of its levels (`envelope_match`),
+which must agree beyond what any music of the same rhythm does; then the cuts (`cut_points`) and
+levels (`span_levels`). Out of scope: a speed that changes within a passage.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rl_editor.coarse_match import coarse_matches
 from rl_editor.config import AnalysisConfig
 from rl_editor.cut_points import refine_cuts
 from rl_editor.errors import UserError
-from rl_editor.line_search import Signals, confirmed, is_good, local_correlations
+from rl_editor.line_search import Signals, confirmed, is_proven, sure_correlations
 from rl_editor.log_spectra import FRAMES_A_SECOND, STEPS_A_SEMITONE
 from rl_editor.match_review import reviewed_matches
 from rl_editor.matches import Match, merged
@@ -43,8 +43,8 @@ class EditSpan:
         edit_start_s, edit_end_s: half-open span of the edit.
         raw_start_s: where its first sample lies in the raw recording.
         gain_db: level of the edit over the raw recording.
-        confidence: in [0, 1], correlation of the waveforms, or of the levels where the speed or
-            pitch was changed.
+        confidence: in [0, 1], correlation of the waveforms, or where the speed or pitch was
+            changed of the levels, each band by what the others do not tell.
         speed: seconds of the raw recording for each one of the edit.
         pitch_semitones: how much higher the edit is.
         fade_in_s, fade_out_s: lengths of the fades at its ends.
@@ -115,9 +115,10 @@ def align(raw_signal: NDArray[np.float32], edit_signal: NDArray[np.float32], sr:
     coarse = coarse_matches(raw_signal, edit_signal, sr)
     signals = (_unit_power(raw_signal), _unit_power(edit_signal), sr)
     lines = reviewed_matches(coarse, signals)
-    matches = refine_cuts(merged([m for m in lines if is_good(m)], sr), signals)
+    lines = [m if m.is_copy else confirmed(m, signals) for m in lines]
+    matches = refine_cuts(merged([m for m in lines if is_proven(m)], sr), signals)
     matches = [confirmed(m, signals) for m in merged(matches, sr)]
-    refused = [m for m in lines if not is_good(m)]
+    refused = [m for m in lines if not is_proven(m)]
     spans = tuple(_edit_span(m, raw_signal, edit_signal, sr) for m in matches)
     return Alignment(
         spans=spans,
@@ -141,7 +142,7 @@ def _second_confidence(
         foreign[covers] = np.minimum(foreign[covers], 1.0 - match.confidence)
     total, share = np.zeros(n_seconds), np.zeros(n_seconds)
     for match in matches:
-        places, correlations = local_correlations(match, signals)
+        places, correlations = sure_correlations(match, signals)
         overlap = np.minimum(edges[1:], match.stop) - np.maximum(edges[:-1], match.start)
         overlap = np.maximum(overlap, 0) / sr
         middles = np.clip(edges[:-1] + sr / 2, match.start, match.stop)

@@ -6,13 +6,17 @@ output: the match on its line, with the correlation along it as confidence.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.envelope_match import envelope_correlations, refine_by_envelope
+from rl_editor.envelope_match import (
+    envelope_correlations,
+    fine_correlations,
+    refine_by_envelope,
+)
 from rl_editor.log_spectra import STEPS_A_SEMITONE
 from rl_editor.matches import Match
 from rl_editor.units import ratio_to_semitones
@@ -21,6 +25,9 @@ from rl_editor.waveform_match import refine_by_waveform, waveform_correlations
 MIN_CONFIDENCE = 0.4
 """A passage whose levels run less alike is foreign: unrelated recordings of one kind reach 0.31,
 the right passage, stretched and as MP3, 0.5 or more."""
+MIN_EVIDENCE = 0.42
+"""A passage that is less alike beyond its rhythm is foreign: strangers with the same drum beats
+reach 0.35, the right passage, stretched and as MP3, 0.56 or more."""
 LONG_S = 6.0
 """Matches of that length tell their speed by themselves."""
 KNOWN_BONUS = 0.05
@@ -44,14 +51,26 @@ def is_good(match: Match) -> bool:
     return match.is_copy or match.confidence >= MIN_CONFIDENCE
 
 
+def is_proven(match: Match) -> bool:
+    """Return whether a confirmed match is more than a common rhythm."""
+    return match.is_copy or match.confidence >= MIN_EVIDENCE
+
+
 def rank(match: Match) -> float:
     """Return what better matches have more of: a waveform that is the same is no chance."""
     return match.confidence + COPY_BONUS * match.is_copy
 
 
 def confirmed(match: Match, signals: Signals) -> Match:
-    """Return a match with its confidence measured anew, between the ends that it has now."""
-    return replace(match, confidence=float(np.mean(local_correlations(match, signals)[1])))
+    """Return a match with its confidence by `sure_correlations`, between its ends now."""
+    return replace(match, confidence=float(np.mean(sure_correlations(match, signals)[1])))
+
+
+def sure_correlations(
+    match: Match, signals: Signals
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the same as `local_correlations`, of the levels only what is no common rhythm."""
+    return _window_correlations(match, signals, fine_correlations)
 
 
 def local_correlations(
@@ -61,6 +80,12 @@ def local_correlations(
 
     Of the waveforms of a second if the match is a copy, else of the course of the levels in two.
     """
+    return _window_correlations(match, signals, envelope_correlations)
+
+
+def _window_correlations(
+    match: Match, signals: Signals, of_levels: Callable[..., NDArray[np.float64]]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     raw, edit, sr = signals
     length = min(sr if match.is_copy else 2 * sr, match.stop - match.start)
     n_windows = max(1, round((match.stop - match.start) / sr))
@@ -69,7 +94,7 @@ def local_correlations(
     if match.is_copy:
         values = waveform_correlations(match, raw, edit, starts, length)
     else:
-        values = envelope_correlations(match, raw, edit, starts, (length, sr))
+        values = of_levels(match, raw, edit, starts, (length, sr))
     return places.astype(np.int64), np.clip(values, 0.0, 1.0)
 
 

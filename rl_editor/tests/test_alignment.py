@@ -11,6 +11,7 @@ from rl_editor.effects import shelves, stretch
 from rl_editor.errors import UserError
 from rl_editor.materials import Material
 from rl_editor.tests.made_recordings import SR, cut_together, music
+from rl_editor.tests.made_tasks import made_music
 
 RAW_S = 60.0
 
@@ -242,6 +243,28 @@ def test_an_unrelated_recording_is_not_found_at_any_pitch_or_speed(raw):
     alignment = align(raw, stretch(music(25.0, 9)[:, None], SR, 1.04, 1.0)[:, 0], SR)
     assert alignment.matched_share < 0.1
     assert not alignment.belongs_together
+
+
+@pytest.mark.parametrize("seed", range(2, 10, 2))
+@pytest.mark.parametrize("speed", [1.0, 1.05])
+def test_strangers_of_one_tempo_and_beat_are_foreign(seed, speed):
+    raw = made_music(8.0, seed)[:, 0]
+    # Heard at the same tempo and with drums on the same beats, at whatever speed it was made.
+    stranger = made_music(6.0, seed + 1, round(SR * speed))
+    edit = stretch(stranger, SR, speed, 0.0)[:, 0] if speed != 1.0 else stranger[:, 0]
+    alignment = align(raw, edit, SR)
+    assert alignment.matched_share < 0.1
+    assert min(alignment.confidence) > 0.5
+
+
+@pytest.mark.parametrize("speed", [0.95, 1.05])
+def test_a_changed_piece_of_drums_is_still_found(speed):
+    raw = made_music(20.0, 4)[:, 0]
+    edit = stretch(cut_together(raw, [(12, 18, 0), (3, 9, 0)])[:, None], SR, speed, 0.0)[:, 0]
+    alignment = align(raw, edit, SR)
+    assert [s.raw_start_s for s in alignment.spans] == pytest.approx([12, 3], abs=0.03)
+    assert alignment.matched_share > 0.95
+    assert np.mean(alignment.confidence) > 0.6
 
 
 def test_truth_of_a_faster_edit_is_in_the_time_of_the_raw_recording(raw):

@@ -2,9 +2,17 @@ import numpy as np
 import pytest
 
 from rl_editor.effects import stretch
-from rl_editor.envelope_match import ENVELOPE_FPS, band_levels, frame_centres, refine_by_envelope
+from rl_editor.envelope_match import (
+    ENVELOPE_FPS,
+    band_levels,
+    envelope_correlations,
+    fine_correlations,
+    frame_centres,
+    refine_by_envelope,
+)
 from rl_editor.matches import Match
 from rl_editor.tests.made_recordings import SR, music
+from rl_editor.tests.made_tasks import made_music
 
 
 def unit(signal: np.ndarray) -> np.ndarray:
@@ -44,3 +52,14 @@ def test_the_line_of_a_stretched_passage_is_found(speed, semitones):
 def test_another_recording_does_not_correlate():
     raw, edit = unit(music(10.0, 7)), unit(music(8.0, 8))
     assert refine_by_envelope(Match(0, len(edit), SR), raw, edit, SR, 0.02).confidence < 0.4
+
+
+def test_a_common_rhythm_correlates_until_the_bands_are_made_independent():
+    raw, stranger = (unit(made_music(8.0, seed)[:, 0]) for seed in (1, 2))
+    copy = unit(stretch(raw[:, None], SR, 1.05, 0.0)[:, 0])
+    starts, window = np.array([SR, 3 * SR, 5 * SR]), (2 * SR, SR)
+    beside = Match(0, len(raw), 0.0)
+    assert min(envelope_correlations(beside, raw, stranger, starts, window)) > 0.7
+    assert max(fine_correlations(beside, raw, stranger, starts, window)) < 0.4
+    faster = Match(0, len(copy), 0.0, 1.05)
+    assert min(fine_correlations(faster, raw, copy, starts, window)) > 0.6
