@@ -80,6 +80,8 @@ class PlannerConfig:
     """Changing between KEEP and CUT inside a bar."""
     bar_change_cost: float = 2.5
     phrase_change_cost: float = 2.0
+    keep_bias: float = 0.0
+    """Added to the log-odds of KEEP; below 0 where training recordings were cleaner than life."""
     max_rounds: int = 12
     """Rounds of the fixed-point iteration."""
     max_bias: float = 20.0

@@ -74,7 +74,8 @@ def plan(
     config = config or PlannerConfig()
     inputs = policy_inputs(track, normalisation)
     encoded = policy.encode(inputs, track.match_later, track.match_earlier)
-    asked = _Asked(policy, encoded, CopyTable.from_track(track), target_keep_ratio)
+    table = CopyTable.from_track(track)
+    asked = _Asked(policy, encoded, table, target_keep_ratio, config.keep_bias)
     if target_keep_ratio is None:
         keep, log_odds = decide(asked.log_odds, track.grid, config)
     else:
@@ -220,11 +221,13 @@ class _Asked:
     encoded: EncodedTrack
     table: CopyTable
     target_keep_ratio: float | None
+    keep_bias: float
 
     def log_odds(self, played: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return [N] log-odds of KEEP against CUT at every beat of the edit `played` [N]."""
         types = self._types(played)
-        return (types[:, ActionType.KEEP] - types[:, ActionType.CUT]).astype(np.float64)
+        log_odds = types[:, ActionType.KEEP] - types[:, ActionType.CUT]
+        return log_odds.astype(np.float64) + self.keep_bias
 
     def prefers_other(self, played: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return [N] where the likeliest type, given the edit `played` [N], is another one."""

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,6 +102,24 @@ def test_a_policy_may_be_sure_beyond_the_range_of_exp():
     with np.errstate(all="raise", under="ignore"):
         made = plan(policy, Normalisation.fit([track]), track, start)
     assert not made.keep_probability.any()
+
+
+def test_the_keep_bias_shifts_every_answer():
+    torch.manual_seed(0)
+    config = AgentConfig(hidden_dim=24, dilations=(1, 2))
+    policy = NumpyPolicy(Agent(config, N_INPUTS).arrays(), config)
+    track = made_up_track(80)
+    normalisation = Normalisation.fit([track])
+    start = EditState.start(track.grid, None, EpisodeConfig())
+    shares = [
+        plan(
+            policy, normalisation, track, start, config=replace(FREE, keep_bias=bias)
+        ).keep_probability.mean()
+        for bias in (-30.0, -1.0, 1.0, 30.0)
+    ]
+    assert shares == sorted(shares)
+    assert shares[0] < 0.01
+    assert shares[-1] > 0.99
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
