@@ -14,6 +14,7 @@ levels (`span_levels`). Out of scope: a speed that changes within a passage.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from rl_editor.coarse_match import coarse_matches
 from rl_editor.config import AnalysisConfig
 from rl_editor.cut_points import refine_cuts
 from rl_editor.errors import UserError
-from rl_editor.line_search import Signals, confirmed, is_proven, sure_correlations
+from rl_editor.line_search import Signals, confirmed, is_proven, is_sure_copy, sure_correlations
 from rl_editor.log_spectra import FRAMES_A_SECOND, STEPS_A_SEMITONE
 from rl_editor.match_review import reviewed_matches
 from rl_editor.matches import Match, merged
@@ -115,10 +116,11 @@ def align(raw_signal: NDArray[np.float32], edit_signal: NDArray[np.float32], sr:
     coarse = coarse_matches(raw_signal, edit_signal, sr)
     signals = (_unit_power(raw_signal), _unit_power(edit_signal), sr)
     lines = reviewed_matches(coarse, signals)
-    lines = [m if m.is_copy else confirmed(m, signals) for m in lines]
-    matches = refine_cuts(merged([m for m in lines if is_proven(m)], sr), signals)
+    lines = [m if is_sure_copy(m) else confirmed(m, signals) for m in lines]
+    proven = [is_proven(m, signals) for m in lines]
+    matches = refine_cuts(merged(list(compress(lines, proven)), sr), signals)
     matches = [confirmed(m, signals) for m in merged(matches, sr)]
-    refused = [m for m in lines if not is_proven(m)]
+    refused = [m for m, is_kept in zip(lines, proven, strict=True) if not is_kept]
     spans = tuple(_edit_span(m, raw_signal, edit_signal, sr) for m in matches)
     return Alignment(
         spans=spans,

@@ -36,6 +36,12 @@ REACH_FRAMES = 32
 """Lags looked at: 0.16 s either way, four frames of the coarse path."""
 NOISE_SHARE = 0.05
 """Share of the mean variance of a band that is added to each: rounding is not to be made loud."""
+LEAD_FRAMES = 2400
+"""Frames, in the middle of a match, that are compared with other places,"""
+RIVAL_FRAMES = 800
+"""which lie at most so far off: 4 s, some beats at any tempo,"""
+OWN_FRAMES = 20
+"""and at least so far: 0.1 s."""
 _BLOCK_FRAMES = 2048
 
 
@@ -150,6 +156,20 @@ def fine_correlations(
     windows = np.stack([wet[f : f + n_window] for f in frames])
     fields = np.stack([dry[f : f + n_window + 2] for f in frames])
     return correlograms(windows, fields).max(axis=1)
+
+
+def lead(match: Match, raw: NDArray[np.float32], edit: NDArray[np.float32], sr: int) -> float:
+    """Return by how much the levels correlate better than with any place 0.1 to 4 s away.
+
+    About 0 for strangers of one rhythm, but also where the music itself is a loop.
+    """
+    n_frames = len(frame_centres(match.start, match.stop, sr))
+    length = min(LEAD_FRAMES, n_frames)
+    start = np.array([(n_frames - length) // 2])
+    values = _correlograms(match, raw, edit, start, (length, RIVAL_FRAMES, sr))[0]
+    own = float(values[RIVAL_FRAMES - 1 : RIVAL_FRAMES + 2].max())
+    values[RIVAL_FRAMES - OWN_FRAMES : RIVAL_FRAMES + OWN_FRAMES + 1] = -1.0
+    return own - float(values.max())
 
 
 def _frames(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rl_editor.envelope_match import (
     envelope_correlations,
     fine_correlations,
+    lead,
     refine_by_envelope,
 )
 from rl_editor.log_spectra import STEPS_A_SEMITONE
@@ -25,9 +26,16 @@ from rl_editor.waveform_match import refine_by_waveform, waveform_correlations
 MIN_CONFIDENCE = 0.4
 """A passage whose levels run less alike is foreign: unrelated recordings of one kind reach 0.31,
 the right passage, stretched and as MP3, 0.5 or more."""
-MIN_EVIDENCE = 0.42
-"""A passage that is less alike beyond its rhythm is foreign: strangers with the same drum beats
-reach 0.35, the right passage, stretched and as MP3, 0.56 or more."""
+MIN_EVIDENCE = 0.45
+"""A passage that is less alike beyond its rhythm is doubtful: of 240 passages of strangers with the
+same drum beats one reached this; the right passage, stretched and as MP3, has 0.55 or more unless
+it is quiet."""
+MIN_LEAD = 0.2
+"""It is foreign if its levels do not correlate better than at other places by this: those of
+strangers do by 0.05, those of the right passage by 0.3 or more where the music is no loop."""
+MIN_COPY_CONFIDENCE = 0.25
+"""Chords of the same notes correlate between two drum beats, in whole seconds only by 0.05; a true
+copy does by 0.75 or more."""
 LONG_S = 6.0
 """Matches of that length tell their speed by themselves."""
 KNOWN_BONUS = 0.05
@@ -51,9 +59,16 @@ def is_good(match: Match) -> bool:
     return match.is_copy or match.confidence >= MIN_CONFIDENCE
 
 
-def is_proven(match: Match) -> bool:
-    """Return whether a confirmed match is more than a common rhythm."""
-    return match.is_copy or match.confidence >= MIN_EVIDENCE
+def is_sure_copy(match: Match) -> bool:
+    """Return whether the waveforms agree so well that nothing else has to be asked."""
+    return match.is_copy and match.confidence >= SURE_COPY
+
+
+def is_proven(match: Match, signals: Signals) -> bool:
+    """Return whether a confirmed match is more than a common rhythm or chord."""
+    if match.is_copy:
+        return match.confidence >= MIN_COPY_CONFIDENCE
+    return match.confidence >= MIN_EVIDENCE or lead(match, *signals) >= MIN_LEAD
 
 
 def rank(match: Match) -> float:

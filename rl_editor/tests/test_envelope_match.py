@@ -8,6 +8,7 @@ from rl_editor.envelope_match import (
     envelope_correlations,
     fine_correlations,
     frame_centres,
+    lead,
     refine_by_envelope,
 )
 from rl_editor.matches import Match
@@ -63,3 +64,11 @@ def test_a_common_rhythm_correlates_until_the_bands_are_made_independent():
     assert max(fine_correlations(beside, raw, stranger, starts, window)) < 0.4
     faster = Match(0, len(copy), 0.0, 1.05)
     assert min(fine_correlations(faster, raw, copy, starts, window)) > 0.6
+
+
+def test_the_right_place_leads_others_and_that_of_a_common_rhythm_does_not():
+    raw, copy = unit(music(14.0, 3)), unit(stretch(music(14.0, 3)[:, None], SR, 1.05, 0.0)[:, 0])
+    assert lead(Match(0, len(copy), 0.0, 1.05), raw, copy, SR) > 0.4
+    assert lead(Match(0, len(copy), 0.5 * SR, 1.05), raw, copy, SR) < 0.0
+    raw, stranger = (unit(made_music(8.0, seed)[:, 0]) for seed in (1, 2))
+    assert lead(Match(0, len(raw), 0.0), raw, stranger, SR) < 0.1
