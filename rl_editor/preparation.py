@@ -26,6 +26,7 @@ from rl_editor.training_items import (
     by_piece,
     demonstrations,
     find_items,
+    off_beat_words,
     piece_marks,
 )
 
@@ -107,7 +108,10 @@ def prepare_item(draw: SessionDraw, item: Item) -> Prepared:
         kept_s=sum(_integral_s(d, d.wanted) for d in shown),
         sure_s=sum(_integral_s(d, d.confidence) for d in shown),
         marks=marks,
-        problems=tuple(f"{item.name}: {words}" for d in shown for words in d.unexpressed),
+        problems=(
+            *(f"{item.name}: {words}" for d in shown for words in d.unexpressed),
+            *off_beat_words(item, shown),
+        ),
     )
 
 

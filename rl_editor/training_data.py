@@ -18,7 +18,14 @@ from rl_editor.cache import Cache
 from rl_editor.config import Config, TrainConfig
 from rl_editor.errors import UserError
 from rl_editor.pairs import find_pairs
-from rl_editor.training_items import SessionDraw, by_piece, demonstrations, find_items, piece_marks
+from rl_editor.training_items import (
+    SessionDraw,
+    by_piece,
+    demonstrations,
+    find_items,
+    off_beat_words,
+    piece_marks,
+)
 from rl_editor.vector_environment import Task
 
 Say = Callable[[str], None]
@@ -66,10 +73,14 @@ def load_training_data(config: Config, say: Say) -> TrainingData:
         say(f"preparing {number}/{len(items)}: {item.name}")
         try:
             item_marks = piece_marks(item)
-            tasks.append([Task(d.track, d) for d in demonstrations(item, draw, cache)])
-            marks.append(item_marks)
+            shown = demonstrations(item, draw, cache)
         except UserError as error:
             say(f"left out: {error}")
+            continue
+        tasks.append([Task(d.track, d) for d in shown])
+        marks.append(item_marks)
+        for words in off_beat_words(item, shown):
+            say(words)
     if not tasks:
         raise UserError(
             f"{folder} should hold at least one recording to learn from, but none of its "

@@ -28,6 +28,10 @@ from rl_editor.truth import Truth
 Kind = Literal["pair", "edit list", "session", "track", "score"]
 
 
+MAX_OFF_BEAT_LOSS = 0.01
+"""Share of a human edit that may be wrong by whole beats before it is told."""
+
+
 @dataclass(frozen=True)
 class SessionDraw:
     """Sessions made on the fly: how many of each track or score, and their seed."""
@@ -106,6 +110,19 @@ def demonstrations(item: Item, draw: SessionDraw, cache: Cache | None) -> list[D
     assert item.pair is not None
     truth = pair_truth(item.pair, cache)
     return [demonstrate(analyze(item.path, cache=cache), truth)]
+
+
+def off_beat_words(item: Item, shown: Sequence[Demonstration]) -> list[str]:
+    """Return a sentence for each human edit whose cuts lie off the beats by more than 1% of it."""
+    if item.kind not in ("pair", "edit list"):
+        return []
+    losses = [demonstration.off_beat_loss for demonstration in shown]
+    return [
+        f"{item.name}: cuts lie off the beats, so that edits in whole beats differ from it by "
+        f"{loss:.1%} of its length"
+        for loss in losses
+        if loss > MAX_OFF_BEAT_LOSS
+    ]
 
 
 def pair_truth(pair: Pair, cache: Cache | None) -> Truth:

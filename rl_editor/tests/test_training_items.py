@@ -1,5 +1,7 @@
 """What a training folder holds becomes demonstrations, and pieces stay together."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile as sf
@@ -7,23 +9,28 @@ import soundfile as sf
 from rl_editor import training_items
 from rl_editor.cache import Cache
 from rl_editor.config import Config, TrainConfig
+from rl_editor.demonstrations import demonstrate
 from rl_editor.errors import UserError
 from rl_editor.grid import steady_grid
+from rl_editor.materials import Material
 from rl_editor.pairs import find_pairs
 from rl_editor.session_files import Origin, read_origin, read_truth, write_session
 from rl_editor.session_settings import SessionSettings
 from rl_editor.sessions import make_session
-from rl_editor.tests.made_tasks import SR, made_music
+from rl_editor.tests.made_tasks import SR, made_music, made_track
 from rl_editor.tests.test_edit_list_truth import write_list
 from rl_editor.training_data import load_training_data
 from rl_editor.training_items import (
+    Item,
     SessionDraw,
     by_piece,
     demonstrations,
     find_items,
+    off_beat_words,
     pair_truth,
     piece_marks,
 )
+from rl_editor.truth import Segment, Truth
 
 NONE = SessionDraw(0, 0)
 
@@ -131,6 +138,22 @@ def test_a_recording_that_was_edited_twice_is_one_piece(tmp_path):
     raw.with_name("two_raw.wav").write_bytes(raw.read_bytes())
     sf.write(tmp_path / "desired_output" / "two_edit.wav", made_music(2.0, 9), SR)
     assert by_piece(map(piece_marks, items_of(tmp_path))) == [[0, 1]]
+
+
+@pytest.mark.parametrize(("cut_s", "words"), [(2.0, []), (2.2, ["one: cuts lie off the beats"])])
+def test_cuts_of_a_human_edit_that_lie_off_the_beats_are_told(cut_s, words):
+    truth = Truth(
+        8.0,
+        (
+            Segment(0.0, cut_s, Material.MUSIC, True, piece_start_s=0.0),
+            Segment(cut_s, 8.0, Material.TALK, False),
+        ),
+    )
+    shown = demonstrate(made_track(16, 0), truth)
+    said = off_beat_words(Item("pair", "one", Path("one_raw.wav")), [shown])
+    assert [line[: len(begin)] for line, begin in zip(said, words, strict=True)] == words
+    assert all("9.1% of its length" in line for line in said)
+    assert off_beat_words(Item("session", "one", Path("one_raw.wav")), [shown]) == []
 
 
 def test_training_never_learns_from_a_piece_that_it_is_judged_by(tmp_path):
