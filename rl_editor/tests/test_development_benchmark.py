@@ -35,7 +35,8 @@ def groove(seconds: float) -> np.ndarray:
     t = np.arange(round(seconds * SR)) / SR
     chord = np.floor(t / (4 * BEAT_S)).astype(int)
     root_hz = 110 * 2 ** (np.array([0, 5, 7, 3, 8, 10, 2])[chord % 7] / 12)
-    mix = sum(0.05 * np.sin(2 * np.pi * k * np.cumsum(root_hz) / SR) for k in (1, 1.5, 2))
+    turns = np.cumsum(root_hz)[:, None] / SR * np.array([1, 1.5, 2])
+    mix = 0.05 * np.sin(2 * np.pi * turns).sum(axis=1)
     kick, hat = sounds.drum("kick", SR, rng), sounds.drum("hat", SR, rng)
     for at_s in np.arange(0, seconds - 0.5, BEAT_S):
         for sound, late_s, gain in ((kick, 0.0, 0.4), (hat, BEAT_S / 2, 0.3)):
