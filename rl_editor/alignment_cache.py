@@ -20,7 +20,7 @@ from rl_editor.edit_list_truth import edit_list_truth
 from rl_editor.truth import Truth
 from rl_editor.truth_store import store_truth, stored_truth
 
-ALIGNMENT_VERSION = 2
+ALIGNMENT_VERSION = 3
 """Raised when pairs are aligned in another way, or an alignment says something else."""
 
 
