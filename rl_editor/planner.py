@@ -5,7 +5,8 @@ holds before that beat, so the plan is a fixed point: the edit that the policy c
 beat's context is that very edit (Jacobi iteration; since a context looks back only, without
 smoothing the fixed point equals deciding beat after beat). Between the rounds the choice is
 smoothed by the likeliest two-state path (Viterbi), where changing between KEEP and CUT costs
-least on phrase and bar lines. The result is spelled in the largest actions that fit and goes
+least on phrase and bar lines. Of a passage that is on both sides of a cut, the first copy goes
+(`heard_twice`). The result is spelled in the largest actions that fit and goes
 through the one interpreter, `EditState`; where the policy prefers another action (an effect, a
 loop, a move) at a cursor that is reached, that one is taken.
 """
@@ -22,6 +23,7 @@ from rl_editor.actions import Action, ActionType, Amount, Size
 from rl_editor.config import PlannerConfig
 from rl_editor.edit_state import EditState
 from rl_editor.grid import BeatGrid
+from rl_editor.heard_twice import without_heard_twice
 from rl_editor.numpy_policy import EncodedTrack, NumpyPolicy
 from rl_editor.observation import CopyTable, EditSoFar, context, edit_so_far, prefixes
 from rl_editor.policy_inputs import Normalisation, policy_inputs
@@ -76,10 +78,17 @@ def plan(
     encoded = policy.encode(inputs, track.match_later, track.match_earlier)
     table = CopyTable.from_track(track)
     asked = _Asked(policy, encoded, table, target_keep_ratio, config.keep_bias)
+
+    def decided(odds_given: OddsGiven) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        keep, log_odds = decide(odds_given, track.grid, config)
+        return without_heard_twice(keep, table), log_odds
+
     if target_keep_ratio is None:
-        keep, log_odds = decide(asked.log_odds, track.grid, config)
+        keep, log_odds = decided(asked.log_odds)
     else:
-        keep, log_odds = decide_share(asked.log_odds, track.grid, config, target_keep_ratio)
+        keep, log_odds = decide_share(
+            asked.log_odds, decided, track.grid, config, target_keep_ratio
+        )
     keep_probability = np.exp(-np.logaddexp(0.0, -log_odds))
     stops = asked.prefers_other(keep) | (~keep & material_changes(encoded.materials))
     state, action_spans = carry_out(start, keep, asked.other_action, stops)
@@ -131,9 +140,13 @@ def carry_out(
 
 
 def decide_share(
-    odds_given: OddsGiven, grid: BeatGrid, config: PlannerConfig, share: float
+    odds_given: OddsGiven,
+    decided: Callable[[OddsGiven], tuple[NDArray[np.bool_], NDArray[np.float64]]],
+    grid: BeatGrid,
+    config: PlannerConfig,
+    share: float,
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return what `decide` does for the edit that comes closest to keeping `share` of the time.
+    """Return the edit of `decided` that comes closest to keeping `share` of the time.
 
     The same number of nats is added to the log-odds of every beat, so that what goes or comes
     first is what the policy is least sure of; the number is found by bisection.
@@ -146,7 +159,7 @@ def decide_share(
         def biased(edit: NDArray[np.bool_], bias: float = bias) -> NDArray[np.float64]:
             return odds_given(edit) + bias
 
-        keep, log_odds = decide(biased, grid, config)
+        keep, log_odds = decided(biased)
         kept = float((grid.durations_s * keep).sum() / grid.duration_s)
         if best is None or abs(kept - share) < best[0]:
             best = abs(kept - share), keep, log_odds - bias

