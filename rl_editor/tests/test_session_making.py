@@ -176,9 +176,14 @@ def score(tracks, tmp_path, monkeypatch):
     return write_midi(tracks / "tune.mid", n_bars=6)
 
 
-def test_scores_are_played(score, tracks, tmp_path, monkeypatch):
-    pytest.importorskip("tinysoundfont")
+@pytest.fixture
+def player(monkeypatch):
+    """A player of scores that needs no package and no soundfont."""
+    monkeypatch.setattr(session_making, "check_synthesizer", lambda: None)
     monkeypatch.setattr("rl_editor.score_rendering.soundfont_renderer", lambda: sine_renderer)
+
+
+def test_scores_are_played(score, player, tracks, tmp_path):
     assert make(tracks, tmp_path / "out", "--jobs", "1") == 0
     raw, edit, truth = session_paths(tmp_path / "out", "tune-s0-01")
     assert sf.info(raw).samplerate == 44_100
@@ -203,7 +208,7 @@ def test_scores_that_nothing_can_play_are_left_out_in_one_line(
     assert lines[-1].startswith("1 sessions made, 0 were there, 0 left out")
 
 
-def test_of_a_track_and_a_score_of_one_name_the_track_stays(score, tracks, tmp_path):
+def test_of_a_track_and_a_score_of_one_name_the_track_stays(score, player, tracks, tmp_path):
     score.rename(tracks / "song.mid")
     jobs, problems = find_jobs(SessionOrder(tracks, tmp_path / "out"))
     assert [job.path.name for job in jobs] == ["song.wav"]
