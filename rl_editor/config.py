@@ -2,11 +2,13 @@
 
 The dataclasses are frozen; commands derive their flags from them and checkpoints store them.
 `from_dict` rejects unknown keys, so that a checkpoint or file of another version is noticed.
+A number with a range is a `_number`; whatever makes the settings, one outside of it is refused.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import reprlib
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -14,6 +16,44 @@ from typing import Any, TypeVar
 from rl_editor.errors import UserError
 
 T = TypeVar("T")
+
+
+def _number(
+    default: float,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+) -> Any:
+    """Return a field whose value is finite and lies in a range; without limits any value does."""
+    limits = {"at least": least, "above": above, "at most": most, "below": below}
+    given = {words: limit for words, limit in limits.items() if limit is not None}
+    return field(default=default, metadata={"limits": given})
+
+
+def _lies(value: float, words: str, limit: float) -> bool:
+    """Return whether a value keeps to one limit of `_number`."""
+    if words in ("at least", "at most"):
+        return value >= limit if words == "at least" else value <= limit
+    return value > limit if words == "above" else value < limit
+
+
+class _Checked:
+    """Settings that refuse numbers outside the ranges of their fields."""
+
+    def __post_init__(self) -> None:
+        for setting in dataclasses.fields(self):  # type: ignore[arg-type]
+            limits, value = setting.metadata.get("limits"), getattr(self, setting.name)
+            if limits is None:
+                continue
+            if math.isfinite(value) and all(_lies(value, *limit) for limit in limits.items()):
+                continue
+            expected = " and ".join(f"{words} {limit}" for words, limit in limits.items())
+            raise UserError(
+                f"the setting {setting.name} must be {expected or 'a finite number'}, but is "
+                f"{value}; by default it is {setting.default}."
+            )
 
 
 @dataclass(frozen=True)
@@ -31,22 +71,25 @@ class AnalysisConfig:
 
 
 @dataclass(frozen=True)
-class AgentConfig:
+class AgentConfig(_Checked):
     """The policy network."""
 
-    hidden_dim: int = 96
-    """Width; divisible by `n_heads`."""
-    n_heads: int = 4
+    hidden_dim: int = _number(96, least=1)
+    """Width, at least 1; divisible by `n_heads`."""
+    n_heads: int = _number(4, least=1)
+    """At least 1."""
     kernel_size: int = 31
     """Neighbourhood of one attention layer, beats; odd."""
     dilations: tuple[int, ...] = (1, 2, 4, 8, 1)
     """One attention layer each; growing, so that another take is in reach."""
-    n_global_tokens: int = 4
-    """Pooling tokens that summarise the whole track."""
-    dropout: float = 0.1
+    n_global_tokens: int = _number(4, least=1)
+    """Pooling tokens that summarise the whole track; at least 1."""
+    dropout: float = _number(0.1, least=0, below=1)
+    """Share of the values left out while learning, in [0, 1)."""
 
     def __post_init__(self) -> None:
-        if self.n_heads < 1 or self.hidden_dim % self.n_heads:
+        super().__post_init__()
+        if self.hidden_dim % self.n_heads:
             raise UserError(
                 f"hidden_dim must be divisible by n_heads, but {self.hidden_dim} is not "
                 f"divisible by {self.n_heads}; change one of them."
@@ -61,53 +104,61 @@ class AgentConfig:
 
 
 @dataclass(frozen=True)
-class EpisodeConfig:
+class EpisodeConfig(_Checked):
     """Limits that guarantee that every episode ends."""
 
-    jump_budget: int = 16
-    """JUMP_BACK actions an episode may hold."""
-    repeat_budget: int = 16
-    """REPEAT_PREV actions an episode may hold."""
-    max_steps: int = 8192
-    """Steps after which an episode is cut off without a reward."""
+    jump_budget: int = _number(16, least=0)
+    """JUMP_BACK actions an episode may hold; at least 0."""
+    repeat_budget: int = _number(16, least=0)
+    """REPEAT_PREV actions an episode may hold; at least 0."""
+    max_steps: int = _number(8192, least=1)
+    """Steps after which an episode is cut off without a reward; at least 1."""
 
 
 @dataclass(frozen=True)
-class PlannerConfig:
-    """How the policy's answers become one edit; costs in nats of the policy's log-odds."""
+class PlannerConfig(_Checked):
+    """How the policy's answers become one edit.
 
-    beat_change_cost: float = 4.0
+    Costs are in nats of the policy's log-odds, at least 0.
+    """
+
+    beat_change_cost: float = _number(4.0, least=0)
     """Changing between KEEP and CUT inside a bar."""
-    bar_change_cost: float = 2.5
-    phrase_change_cost: float = 2.0
-    keep_bias: float = 0.0
+    bar_change_cost: float = _number(2.5, least=0)
+    """At a bar line."""
+    phrase_change_cost: float = _number(2.0, least=0)
+    """At a phrase line."""
+    keep_bias: float = _number(0.0)
     """Added to the log-odds of KEEP; below 0 where training recordings were cleaner than life."""
-    max_rounds: int = 12
-    """Rounds of the fixed-point iteration."""
-    max_bias: float = 20.0
-    """Most that a share to keep shifts the log-odds, nats."""
-    bias_steps: int = 14
-    """Bisections of that shift."""
+    max_rounds: int = _number(12, least=1)
+    """Rounds of the fixed-point iteration; at least 1."""
+    max_bias: float = _number(20.0, above=0)
+    """Most that a share to keep shifts the log-odds, nats; above 0."""
+    bias_steps: int = _number(14, least=1)
+    """Bisections of that shift; at least 1."""
 
 
 @dataclass(frozen=True)
-class RewardConfig:
-    """Weights of the reward's terms; each reward term is in [0, 1], each penalty in [-1, 0]."""
+class RewardConfig(_Checked):
+    """Weights of the reward's terms, at least 0.
 
-    keep_ratio: float = 1.0
-    section_coherence: float = 1.0
-    phrase_alignment: float = 1.0
-    edit_structure: float = 1.0
-    audio_flow: float = 1.0
-    action_diversity: float = 0.1
-    reference_agreement: float = 6.0
-    loop_penalty: float = 1.0
-    jump_penalty: float = 1.0
-    leak_penalty: float = 2.0
+    Each reward term is in [0, 1], each penalty in [-1, 0].
+    """
+
+    keep_ratio: float = _number(1.0, least=0)
+    section_coherence: float = _number(1.0, least=0)
+    phrase_alignment: float = _number(1.0, least=0)
+    edit_structure: float = _number(1.0, least=0)
+    audio_flow: float = _number(1.0, least=0)
+    action_diversity: float = _number(0.1, least=0)
+    reference_agreement: float = _number(6.0, least=0)
+    loop_penalty: float = _number(1.0, least=0)
+    jump_penalty: float = _number(1.0, least=0)
+    leak_penalty: float = _number(2.0, least=0)
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(_Checked):
     """One training run; each field is a flag of `python -m rl_editor.train`."""
 
     save_dir: str = "models"
@@ -116,47 +167,56 @@ class TrainConfig:
     """Folder with input/, desired_output/ and reference/."""
     checkpoint: str | None = None
     """Start from this checkpoint."""
-    epochs: int = 30000
-    """PPO updates."""
-    steps: int = 512
-    """Steps each environment takes between updates."""
-    n_envs: int = 16
-    """Episodes in parallel."""
-    lr: float = 5e-5
-    """Learning rate of PPO."""
+    epochs: int = _number(30000, least=0)
+    """PPO updates; at least 0."""
+    steps: int = _number(512, least=1)
+    """Steps each environment takes between updates; at least 1."""
+    n_envs: int = _number(16, least=1)
+    """Episodes in parallel; at least 1."""
+    lr: float = _number(5e-5, above=0, most=1)
+    """Learning rate of PPO, in (0, 1]."""
     subprocess: bool = False
     """Step the environments in worker processes."""
-    seed: int = 0
-    bc_epochs: int = 30
-    """Passes of behavioural cloning over the demonstrations before PPO."""
-    bc_eval_every: int = 3
-    """Passes of cloning between two looks at the held-out pieces."""
-    bc_batch_tracks: int = 4
-    """Whole tracks in one update of behavioural cloning."""
-    bc_lr: float = 1e-3
-    """Peak learning rate of behavioural cloning."""
-    bc_coef: float = 0.5
-    """Weight of the cloning loss in PPO at the start; fades to 0 half way."""
-    sessions_per_reference: int = 3
-    """Sessions made out of each finished track in reference/."""
-    validation_share: float = 0.15
-    """Share of the pieces held out; at least one where there are two or more."""
-    eval_every: int = 20
-    """PPO updates between two looks at the held-out pieces; checkpoints are written then."""
-    ppo_epochs: int = 4
-    """Passes over one rollout."""
-    minibatches: int = 4
-    """Parts of a rollout between gradient steps; each part is whole tracks."""
-    clip_coef: float = 0.2
-    gamma: float = 1.0
-    gae_lambda: float = 1.0
-    """1 is Monte Carlo returns."""
-    entropy_coef: float = 0.5
-    """Weight of the entropy, normalised by its maximum; 0.5-0.75 until the policy is stable."""
-    value_coef: float = 0.5
-    auxiliary_coef: float = 0.2
-    max_grad_norm: float = 0.5
-    target_kl: float = 0.03
+    seed: int = _number(0, least=0, most=2**32 - 1)
+    """Of everything that is drawn by chance, from 0 to 2^32 - 1."""
+    bc_epochs: int = _number(30, least=0)
+    """Passes of behavioural cloning over the demonstrations before PPO; at least 0."""
+    bc_eval_every: int = _number(3, least=1)
+    """Passes of cloning between two looks at the held-out pieces; at least 1."""
+    bc_batch_tracks: int = _number(4, least=1)
+    """Whole tracks in one update of behavioural cloning; at least 1."""
+    bc_lr: float = _number(1e-3, above=0, most=1)
+    """Peak learning rate of behavioural cloning, in (0, 1]."""
+    bc_coef: float = _number(0.5, least=0)
+    """Weight of the cloning loss in PPO at the start, at least 0; fades to 0 half way."""
+    sessions_per_reference: int = _number(3, least=0)
+    """Sessions made out of each finished track in reference/; at least 0."""
+    validation_share: float = _number(0.15, least=0, below=1)
+    """Share of the pieces held out, in [0, 1); at least one piece where there are two or more."""
+    eval_every: int = _number(20, least=1)
+    """PPO updates between two looks at the held-out pieces, at least 1.
+    Checkpoints are written then."""
+    ppo_epochs: int = _number(4, least=1)
+    """Passes over one rollout; at least 1."""
+    minibatches: int = _number(4, least=1)
+    """Parts of a rollout between gradient steps, at least 1; each part is whole tracks."""
+    clip_coef: float = _number(0.2, above=0, below=1)
+    """Most that the ratio of two policies moves away from 1, in (0, 1)."""
+    gamma: float = _number(1.0, least=0, most=1)
+    """Discount of later rewards, in [0, 1]."""
+    gae_lambda: float = _number(1.0, least=0, most=1)
+    """In [0, 1]; 1 is Monte Carlo returns."""
+    entropy_coef: float = _number(0.5, least=0)
+    """Weight of the entropy, normalised by its maximum; at least 0.
+    0.5-0.75 until the policy is stable."""
+    value_coef: float = _number(0.5, least=0)
+    """Weight of the value function's loss; at least 0."""
+    auxiliary_coef: float = _number(0.2, least=0)
+    """Weight of the auxiliary tasks in cloning; at least 0."""
+    max_grad_norm: float = _number(0.5, above=0)
+    """Longest gradient that is taken, above 0."""
+    target_kl: float = _number(0.03, above=0)
+    """Change of the policy, nats, after which a rollout is left; above 0."""
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,6 @@ def train(config: Config, start_from: Checkpoint | None = None) -> Path:
     Raises:
         UserError: about the folders, the data, the settings or a package that is missing.
     """
-    _check_settings(config.train)
     check_data_dir(config.train.data_dir)
     try:
         import torch
@@ -360,26 +359,6 @@ def _line(run: Run, numbers: dict[str, float]) -> str:
         f"epoch {run.epoch}/{run.config.train.epochs}: {paid}, entropy {numbers['entropy']:.2f}, "
         f"{_f1_words(run, numbers)}"
     )
-
-
-def _check_settings(config: TrainConfig) -> None:
-    for name in (
-        "steps",
-        "n_envs",
-        "ppo_epochs",
-        "minibatches",
-        "eval_every",
-        "bc_eval_every",
-        "bc_batch_tracks",
-    ):
-        if getattr(config, name) < 1:
-            raise UserError(f"--{name} must be at least 1, but is {getattr(config, name)}.")
-    for name in ("epochs", "bc_epochs", "sessions_per_reference"):
-        if getattr(config, name) < 0:
-            raise UserError(f"--{name} must be at least 0, but is {getattr(config, name)}.")
-    for name in ("lr", "bc_lr", "target_kl", "max_grad_norm", "clip_coef"):
-        if getattr(config, name) <= 0:
-            raise UserError(f"--{name} must be above 0, but is {getattr(config, name):g}.")
 
 
 if __name__ == "__main__":

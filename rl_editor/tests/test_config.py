@@ -1,9 +1,19 @@
 import dataclasses
 import json
+import math
 
 import pytest
 
-from rl_editor.config import AgentConfig, Config, TrainConfig, from_dict, to_dict
+from rl_editor.config import (
+    AgentConfig,
+    Config,
+    EpisodeConfig,
+    PlannerConfig,
+    RewardConfig,
+    TrainConfig,
+    from_dict,
+    to_dict,
+)
 from rl_editor.errors import UserError
 
 CHANGED = Config(
@@ -51,7 +61,7 @@ def test_values_of_another_type_are_refused(values, name):
     ("values", "expected"),
     [
         ({"hidden_dim": 90}, "hidden_dim must be divisible by n_heads, but 90"),
-        ({"n_heads": 0}, "hidden_dim must be divisible by n_heads"),
+        ({"n_heads": 0}, "n_heads must be at least 1, but is 0; by default it is 4"),
         ({"kernel_size": 30}, "try 31"),
         ({"kernel_size": -1}, "odd number of beats"),
         ({"dilations": []}, "dilations must hold"),
@@ -61,6 +71,31 @@ def test_values_of_another_type_are_refused(values, name):
 def test_a_network_that_cannot_be_is_refused(values, expected):
     with pytest.raises(UserError, match=expected):
         from_dict(AgentConfig, values)
+
+
+@pytest.mark.parametrize(
+    "cls", [AgentConfig, EpisodeConfig, PlannerConfig, RewardConfig, TrainConfig]
+)
+def test_every_number_has_a_range_and_is_finite(cls):
+    for setting in dataclasses.fields(cls):
+        if type(setting.default) in (int, float) and setting.name != "kernel_size":
+            for value in (math.nan, math.inf, -math.inf):
+                with pytest.raises(UserError, match=f"the setting {setting.name} must be"):
+                    cls(**{setting.name: value})
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"lr": 0.0}, "lr must be above 0 and at most 1, but is 0.0; by default it is 5e-05"),
+        ({"validation_share": 1.0}, "validation_share must be at least 0 and below 1"),
+        ({"seed": 2**32}, "seed must be at least 0 and at most 4294967295"),
+        ({"epochs": -1}, "epochs must be at least 0"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(values, expected):
+    with pytest.raises(UserError, match=expected):
+        TrainConfig(**values)
 
 
 def test_settings_are_frozen():

@@ -74,6 +74,29 @@ def test_a_bad_network_is_told(capsys):
     assert "divisible by n_heads" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("--lr", "nan"),
+        ("--bc-lr", "inf"),
+        ("--steps", "0"),
+        ("--gamma", "-1"),
+        ("--seed", "-1"),
+        ("--episode.max-steps", "0"),
+        ("--reward.audio-flow", "nan"),
+        ("--agent.dropout", "1"),
+    ],
+)
+def test_a_number_out_of_its_range_is_told_before_anything_is_made(flag, value, tmp_path, capsys):
+    folders = ["--data_dir", str(tmp_path), "--save_dir", str(tmp_path / "m")]
+    assert train.main([*folders, flag, value]) == 2
+    printed = capsys.readouterr().err
+    name = flag.lstrip("-").split(".")[-1].replace("-", "_")
+    assert f"the setting {name} must be" in printed
+    assert printed.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_run_leaves_checkpoints_and_a_log(tmp_path, made_data):
     config = small_config(tmp_path)
     best = train.train(config)
@@ -197,8 +220,6 @@ def test_missing_folders_and_packages_are_told_at_the_start(tmp_path, monkeypatc
     assert "choose another with --save_dir" in capsys.readouterr().err
     assert train.main(["--data_dir", str(tmp_path), "--save_dir", str(tmp_path / "m")]) == 2
     assert "no usable recording" in capsys.readouterr().err
-    assert train.main(["--data_dir", str(tmp_path), "--steps", "0"]) == 2
-    assert "--steps must be at least 1" in capsys.readouterr().err
     for module in ("torch", "tyro"):
         with monkeypatch.context() as context:
             context.setitem(sys.modules, module, None)
