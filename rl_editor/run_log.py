@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -155,11 +154,11 @@ def action_shares(types: Sequence[int] | np.ndarray) -> dict[str, float]:
     return {f"actions/{kind.name}": counts[kind.value] / total for kind in ActionType}
 
 
-def warn_if_collapsed(numbers: dict[str, float], weights: RewardConfig) -> str | None:
-    """Warn when one action type makes up more than 90% of the actions.
+def collapse_warning(numbers: dict[str, float], weights: RewardConfig) -> str | None:
+    """Return a warning when one action type makes up more than 90% of the actions, else None.
 
-    The warning names the type and the reward terms that pay most for what the policy does, as
-    weight x mean of the term. Returns its text, or None when the policy is healthy.
+    It names the type and the reward terms that pay most for what the policy does, as weight x mean
+    of the term.
 
     Args:
         numbers: of one epoch, with the names of `action_shares` and `episode_numbers`.
@@ -176,9 +175,7 @@ def warn_if_collapsed(numbers: dict[str, float], weights: RewardConfig) -> str |
     }
     best = [term for term in sorted(paid, key=lambda t: -paid[t]) if paid[term] > 0][:3]
     payers = ", ".join(f"{term} ({paid[term]:+.2f})" for term in best)
-    text = (
-        f"The policy has collapsed: {shares[name]:.0%} of its actions are "
+    return (
+        f"warning: the policy has collapsed: {shares[name]:.0%} of its actions are "
         f"{name.removeprefix('actions/')}; what pays for it: {payers or 'no finished episode yet'}."
     )
-    warnings.warn(text, RuntimeWarning, stacklevel=2)
-    return text

@@ -229,7 +229,7 @@ def _improve(run: Run, log: RunLog) -> None:
 
     from rl_editor.ppo import PPO
     from rl_editor.rollout import TaskInputs, collect
-    from rl_editor.run_log import Stopwatch, action_shares, episode_numbers, warn_if_collapsed
+    from rl_editor.run_log import Stopwatch, action_shares, collapse_warning, episode_numbers
 
     config, device = run.config.train, next(run.agent.parameters()).device
     if run.epoch >= config.epochs:
@@ -240,6 +240,7 @@ def _improve(run: Run, log: RunLog) -> None:
     generator = torch.Generator(device).manual_seed(config.seed)
     examples = _examples(run)
     environment = _environment(run)
+    was_collapsed = False
     try:
         observations = environment.reset()
         while run.epoch < config.epochs:
@@ -257,11 +258,14 @@ def _improve(run: Run, log: RunLog) -> None:
                 )
             numbers |= episode_numbers(rollout.finished) | action_shares(rollout.actions[:, 0])
             run.epoch += 1
-            warn_if_collapsed(numbers, run.config.reward)
+            warning = collapse_warning(numbers, run.config.reward)
+            if warning is not None and not was_collapsed:  # told when it begins
+                say(warning)
+            was_collapsed = warning is not None
             if run.epoch % config.eval_every == 0 or run.epoch == config.epochs:
                 with watch.stage("evaluation"):
                     numbers |= _look(run)
-                say(_line(run, numbers))
+            say(_line(run, numbers))
             log.write(run.epoch, "ppo", {**numbers, **watch.seconds})
     finally:
         environment.close()
@@ -353,12 +357,12 @@ def _f1_words(run: Run, numbers: dict[str, float]) -> str:
 
 
 def _line(run: Run, numbers: dict[str, float]) -> str:
+    """Return what is told of an epoch, with the held-out score where it was looked at."""
     reward = numbers.get("reward/total")
     paid = "no episode ended" if reward is None else f"reward {reward:.2f}"
-    return (
-        f"epoch {run.epoch}/{run.config.train.epochs}: {paid}, entropy {numbers['entropy']:.2f}, "
-        f"{_f1_words(run, numbers)}"
-    )
+    line = f"epoch {run.epoch}/{run.config.train.epochs}: {paid}, entropy {numbers['entropy']:.2f}"
+    judged = f"{run.scope}/f1" in numbers
+    return f"{line}, {_f1_words(run, numbers)}" if judged else line
 
 
 if __name__ == "__main__":

@@ -30,6 +30,9 @@ from rl_editor.vector_environment import Task
 
 Say = Callable[[str], None]
 
+FEWEST_PIECES = 5
+"""With fewer pieces the user is told that they show single recordings, not how to edit."""
+
 
 @dataclass(frozen=True)
 class TrainingData:
@@ -109,6 +112,12 @@ def split(pieces: list[list[Task]], config: TrainConfig, say: Say) -> TrainingDa
         say(
             "warning: there is only one piece, so the scores are of what was trained on and say "
             "nothing about other recordings; add a second one."
+        )
+    if len(pieces) < FEWEST_PIECES:
+        say(
+            f"warning: an editor cannot be learnt from so little: at least {FEWEST_PIECES} pieces "
+            f"are needed to begin with, better dozens, but there are {len(pieces)}; add more, or "
+            "start from a trained editor with --checkpoint."
         )
     order = np.random.default_rng(config.seed).permutation(len(pieces))
     held_out = set(order[:n_held_out].tolist())

@@ -9,8 +9,8 @@ from rl_editor.run_log import (
     RunLog,
     Stopwatch,
     action_shares,
+    collapse_warning,
     episode_numbers,
-    warn_if_collapsed,
 )
 from rl_editor.vector_environment import EpisodeResult
 
@@ -61,10 +61,9 @@ def test_action_shares_sum_to_one():
 
 def test_a_collapsed_policy_is_told_with_what_pays_for_it():
     paid = episode_numbers([finished_episode(5.0, section_coherence=1.0, audio_flow=0.5)])
-    assert warn_if_collapsed({**paid, **action_shares([0] * 9 + [1])}, RewardConfig()) is None
-    with pytest.warns(RuntimeWarning, match="95% of its actions are KEEP") as caught:
-        warn_if_collapsed({**paid, **action_shares([0] * 19 + [1])}, RewardConfig())
-    text = str(caught[0].message)
+    assert collapse_warning({**paid, **action_shares([0] * 9 + [1])}, RewardConfig()) is None
+    text = collapse_warning({**paid, **action_shares([0] * 19 + [1])}, RewardConfig())
+    assert text.startswith("warning: the policy has collapsed: 95% of its actions are KEEP; ")
     assert text.index("section_coherence (+1.00)") < text.index("audio_flow (+0.50)")
 
 

@@ -117,6 +117,23 @@ def test_a_run_leaves_checkpoints_and_a_log(tmp_path, made_data):
     )
 
 
+def test_every_epoch_is_told_and_a_collapse_when_it_begins(
+    tmp_path, made_data, monkeypatch, capsys, recwarn
+):
+    answers = iter(["warning: one", "warning: two", None, "warning: three"])
+    monkeypatch.setattr("rl_editor.run_log.collapse_warning", lambda *arguments: next(answers))
+    train.train(small_config(tmp_path, epochs=4, bc_epochs=0, eval_every=2))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("warning")] == [
+        "warning: one",
+        "warning: three",
+    ]
+    epochs = [line for line in lines if line.startswith("epoch")]
+    assert [line.split(":")[0] for line in epochs] == [f"epoch {e}/4" for e in (1, 2, 3, 4)]
+    assert ["F1" in line for line in epochs] == [False, True, False, True]
+    assert not [w for w in recwarn if issubclass(w.category, RuntimeWarning)]
+
+
 @pytest.mark.parametrize("workers", [False, True])
 def test_the_same_seed_gives_the_same_run(tmp_path, made_data, workers):
     runs = []
@@ -243,7 +260,21 @@ def test_a_single_piece_is_judged_by_itself_with_a_warning():
     assert data.validation == data.train
     assert data.judged_on == "training"
     assert "only one piece" in told[0]
-    assert told[1] == "1 recordings to learn from"
+    assert told[-1] == "1 recordings to learn from"
+
+
+@pytest.mark.parametrize(("n_pieces", "n_told"), [(1, 1), (4, 1), (5, 0)])
+def test_too_few_pieces_to_learn_from_are_told_once(n_pieces, n_told):
+    told = []
+    split([[made_task(8, i)] for i in range(n_pieces)], TrainConfig(), told.append)
+    assert (
+        sum(
+            f"so little: at least 5 pieces are needed to begin with, better dozens, but there "
+            f"are {n_pieces};" in line
+            for line in told
+        )
+        == n_told
+    )
 
 
 def test_with_a_single_piece_all_scores_are_of_training(tmp_path, monkeypatch, capsys):
