@@ -50,6 +50,8 @@ MIN_DURATION_S = 0.5
 """Shortest recording that can be edited, s."""
 SILENT_PEAK_DB = -80.0
 """A recording that never exceeds this level holds no music, dB of full scale."""
+_EDGE_S = 0.05
+"""Left out at both ends when silence is looked for: resampling a constant rings there, s."""
 
 _RESERVED_S = 7200.0
 """Longest recording that memory is reserved for before it is read: a header may lie."""
@@ -147,7 +149,8 @@ def check_signal(signal: NDArray[np.floating], sr: int, name: str | Path) -> Non
         name: of the recording, for the message.
 
     Raises:
-        UserError: it is shorter than 0.5 s, or never louder than -80 dB of full scale.
+        UserError: it is shorter than 0.5 s, or never further than -80 dB of full scale from its
+            mean.
     """
     duration_s = len(signal) / sr
     if duration_s < MIN_DURATION_S:
@@ -155,7 +158,11 @@ def check_signal(signal: NDArray[np.floating], sr: int, name: str | Path) -> Non
             f"{name} is {duration_s:.2f} s long, but at least {MIN_DURATION_S} s is needed; "
             "choose a longer recording."
         )
-    if max(float(signal.max()), -float(signal.min())) < db_to_gain(SILENT_PEAK_DB):
+    edge = round(_EDGE_S * sr)
+    inner = signal[edge : len(signal) - edge]
+    mean = inner.mean(axis=0, dtype=np.float64)  # a constant voltage cannot be heard
+    swing = np.maximum(inner.max(axis=0) - mean, mean - inner.min(axis=0))
+    if float(np.max(swing)) < db_to_gain(SILENT_PEAK_DB):
         raise UserError(
             f"{name} is silent from start to end (below {SILENT_PEAK_DB:.0f} dB); check that the "
             "right file or track was exported."

@@ -202,6 +202,20 @@ def test_silence(level):
     sentence(error)
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("level", [0.5, -0.5])
+def test_a_constant_is_silence(tmp_path, level, channels):
+    constant = level * np.linspace(0.5, 1.0, channels, dtype=np.float32)
+    signal = np.tile(constant, (SR, 1))
+    with pytest.raises(UserError, match="silent from start to end"):
+        check_signal(signal, SR, "a.wav")
+    write(tmp_path / "constant.wav", signal)
+    resampled = read_mono(tmp_path / "constant.wav", SR // 2)
+    with pytest.raises(UserError, match="silent from start to end"):
+        check_signal(resampled, SR // 2, "a.wav")
+    check_signal(signal + 1e-3 * noise(SR)[:, :channels], SR, "a.wav")
+
+
 def test_too_short():
     with pytest.raises(UserError, match=r"a\.wav is 0\.30 s long") as error:
         check_signal(noise(round(0.3 * SR)), SR, "a.wav")
