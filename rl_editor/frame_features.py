@@ -147,11 +147,17 @@ class _Measured:
 
     def fill_time_domain(self, signal: NDArray[np.float32]) -> None:
         """Fill RMS and zero crossing rate, which librosa takes from the unwindowed frames."""
-        for first, frames in frame_blocks(signal, self.config):
-            energy = _frame_sums(np.square(_samples(frames, self.config)), self.config)
-            self.values[first : first + len(frames), 1] = np.sqrt(energy / self.config.n_fft)
-        for first, frames in frame_blocks(signal, self.config, pad_mode="edge"):
-            self.values[first : first + len(frames), 6] = _zero_crossing_rate(frames, self.config)
+        config = self.config
+        for first, frames in frame_blocks(signal, config):
+            rows = slice(first, first + len(frames))
+            samples = np.concatenate([frames[:-1, : config.hop_length].ravel(), frames[-1]])
+            energy = _frame_sums(np.square(samples), config)
+            self.values[rows, 1] = np.sqrt(energy / config.n_fft)
+            start = first * config.hop_length - config.n_fft // 2
+            crossed = _sign_changes(samples, (-start, len(signal) - start))
+            # The change from the sample before a frame is not in it.
+            before = crossed[np.arange(len(frames)) * config.hop_length]
+            self.values[rows, 6] = (_frame_sums(crossed, config) - before) / config.n_fft
 
     def finish(self) -> FrameFeatures:
         """Fill what depends on the whole recording: dB below its maximum, slopes."""
@@ -330,11 +336,6 @@ def _unit_maximum(chroma: NDArray[np.float32]) -> NDArray[np.float32]:
     return chroma / np.where(highest < np.finfo(np.float32).tiny, np.float32(1.0), highest)
 
 
-def _samples(frames: NDArray[np.float32], config: AnalysisConfig) -> NDArray[np.float32]:
-    """Return the signal under a block of overlapping frames [T, n_fft], each sample once."""
-    return np.concatenate([frames[:-1, : config.hop_length].ravel(), frames[-1]])
-
-
 def _frame_sums(values: NDArray[np.float32], config: AnalysisConfig) -> NDArray[np.float32]:
     """Return [T] the sum of `values`, one a sample, over each of the frames that cover them.
 
@@ -347,13 +348,19 @@ def _frame_sums(values: NDArray[np.float32], config: AnalysisConfig) -> NDArray[
     return np.lib.stride_tricks.sliding_window_view(whole, n_whole).sum(axis=1) + head
 
 
-def _zero_crossing_rate(frames: NDArray[np.float32], config: AnalysisConfig) -> NDArray[np.float32]:
-    """Return [T] sign changes in each of a block of overlapping frames, a sample."""
-    negative = _samples(frames, config) < -np.float32(ZERO_CROSSING_FLOOR)
-    crossed = np.append(False, negative[1:] != negative[:-1]).astype(np.float32)
-    # The change from the sample before a frame is not in it.
-    before = crossed[np.arange(len(frames)) * config.hop_length]
-    return (_frame_sums(crossed, config) - before) / np.float32(config.n_fft)
+def _sign_changes(samples: NDArray[np.float32], ends: tuple[int, int]) -> NDArray[np.float32]:
+    """Return 1 where the sign differs from that of the sample before, else 0, for each sample.
+
+    `ends` are the places, which may lie outside, where the signal begins and where it is over;
+    there is no change to or from the padding.
+    """
+    negative = samples < -np.float32(ZERO_CROSSING_FLOOR)
+    changes = np.zeros(len(samples), dtype=np.float32)
+    np.not_equal(negative[1:], negative[:-1], out=changes[1:])
+    for end in ends:
+        if 0 <= end < len(changes):
+            changes[end] = 0.0
+    return changes
 
 
 def _dct_matrix(n_mels: int) -> NDArray[np.float32]:

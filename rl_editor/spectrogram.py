@@ -12,7 +12,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +20,8 @@ from rl_editor.config import AnalysisConfig
 
 BLOCK_FRAMES = 512
 """Frames handed on at a time: 2 MB of magnitudes, few enough blocks that calls cost little."""
-_TRANSFORM_FRAMES = 64
-"""Frames transformed at a time: 1 MB of windowed samples, which stay in the processor's cache."""
+_TRANSFORM_FRAMES = 32
+"""Frames transformed at a time: half a megabyte of windowed samples, which stays in the cache."""
 _MEL_PIECES = 8
 """Parts of the mel bank, each as wide as its bands reach: an eighth of the products."""
 
@@ -45,15 +44,12 @@ def frame_count(n_samples: int, config: AnalysisConfig) -> int:
 
 
 def frame_blocks(
-    signal: NDArray[np.float32],
-    config: AnalysisConfig,
-    pad_mode: Literal["constant", "edge"] = "constant",
+    signal: NDArray[np.float32], config: AnalysisConfig
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Yield (index of the first frame, frames `[T, n_fft]`) until the whole signal is covered.
 
-    The frames are read-only, overlapping views. Beyond both ends of the signal lie zeros
-    ("constant") or the first and last sample ("edge"). Raises `ValueError` for an empty
-    signal or one that is not mono.
+    The frames are read-only, overlapping views. Beyond both ends of the signal lie zeros.
+    Raises `ValueError` for an empty signal or one that is not mono.
     """
     if signal.ndim != 1 or len(signal) == 0:
         raise ValueError(f"a signal [S] with samples is needed, not one of shape {signal.shape}")
@@ -65,7 +61,7 @@ def frame_blocks(
         before, after = max(0, -start), max(0, stop - len(signal))
         segment = signal[max(0, start) : min(stop, len(signal))]
         if before or after:
-            segment = np.pad(segment, (before, after), mode=pad_mode)
+            segment = np.pad(segment, (before, after))
         windows = np.lib.stride_tricks.sliding_window_view(segment, config.n_fft)
         yield first, windows[:: config.hop_length]
 

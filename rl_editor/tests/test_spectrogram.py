@@ -49,13 +49,6 @@ def test_a_frame_is_centred_on_its_sample(n_samples):
     np.testing.assert_array_equal(centres, padded[positions])
 
 
-def test_edge_padding_repeats_the_end_samples():
-    signal = np.linspace(0.25, 0.75, 1000, dtype=np.float32)
-    frames = np.concatenate([b for _, b in frame_blocks(signal, CONFIG, pad_mode="edge")])
-    assert frames[0, 0] == signal[0]
-    assert frames[-1, -1] == signal[-1]
-
-
 @pytest.mark.parametrize("shape", [(0,), (100, 2)])
 def test_a_signal_that_is_empty_or_not_mono_is_refused(shape):
     with pytest.raises(ValueError, match="signal"):
