@@ -1,7 +1,8 @@
 """Audio files out: blocks [S, C] become a file that appears whole or not at all.
 
-The suffix of the target chooses the format. A sample format that the file format cannot hold
-is replaced by the nearest one that it can (`choose_subtype`); a sample rate or a number of
+The suffix of the target chooses the format. A sample format of a source that the file format cannot
+hold is replaced by the nearest one that it can (`choose_subtype`), one that the user asked for is
+refused (`check_output`); a sample rate or a number of
 channels is never changed here, but refused (`fitting_rate` tells which rate fits). Integer formats
 are rounded to the nearest value and clip at full scale; floating-point formats keep what lies
 beyond it.
@@ -135,6 +136,8 @@ def check_output(
             f"the bit depth must be one of {', '.join(SUBTYPES)}, but is {subtype}; choose one."
         )
     _check_format(output, info.sample_rate, info.channels)
+    if subtype is not None:
+        _check_subtype(output, subtype)
     check_writable(source, output)
 
 
@@ -165,6 +168,22 @@ def _check_format(path: str | Path, sample_rate: int, channels: int) -> None:
         raise UserError(
             f"{suffix} files hold up to {chosen.max_channels} channels, but this output has "
             f"{channels}; write .wav, or mix down with --channels 2 or --channels 1."
+        )
+
+
+def _check_subtype(path: str | Path, subtype: str) -> None:
+    """Raise `UserError` where a format cannot hold the sample format that the user asked for."""
+    suffix = Path(path).suffix
+    subtypes = [name for name in _format_of(suffix).subtypes if name in SUBTYPES]
+    if not subtypes:
+        raise UserError(
+            f"{suffix} files have no bit depth, but {subtype} was asked for; leave --bit-depth "
+            "out, or write .wav, .flac or .aiff."
+        )
+    if subtype not in subtypes:
+        raise UserError(
+            f"{suffix} files hold {', '.join(subtypes)}, but {subtype} was asked for; choose one "
+            "of these with --bit-depth, or leave it out."
         )
 
 

@@ -232,6 +232,8 @@ def source(tmp_path) -> Path:
 def test_a_good_output_passes_and_nothing_is_made(tmp_path, source):
     before = sorted(os.listdir(tmp_path))
     for name in ("b.wav", "b.FLAC", "b.ogg", "b.mp3", "b.aif"):
+        check_output(source, tmp_path / name, probe(source))
+    for name in ("b.wav", "b.FLAC", "b.aif"):
         check_output(source, tmp_path / name, probe(source), "PCM_24")
     assert sorted(os.listdir(tmp_path)) == before
 
@@ -285,6 +287,23 @@ def test_output_name_that_is_too_long(tmp_path, source):
 @pytest.mark.parametrize("name", ["b", "b.m4a", "b.xyz", "b.edl.json"])
 def test_output_suffix_that_cannot_be_written(tmp_path, source, name):
     refuses_output(source, tmp_path / name, "rename the output")
+
+
+@pytest.mark.parametrize(
+    ("name", "subtype", "expected"),
+    [
+        ("b.mp3", "PCM_24", r"\.mp3 files have no bit depth, but PCM_24"),
+        ("b.ogg", "PCM_16", "leave --bit-depth out"),
+        ("b.flac", "FLOAT", r"\.flac files hold PCM_S8, PCM_16, PCM_24, but FLOAT"),
+        ("b.FLAC", "PCM_32", "choose one of these with --bit-depth"),
+        ("b.wav", "PCM_S8", "hold PCM_U8, PCM_16"),
+    ],
+)
+def test_bit_depth_that_the_format_cannot_hold(tmp_path, source, name, subtype, expected):
+    with pytest.raises(UserError, match=expected) as error:
+        check_output(source, tmp_path / name, probe(source), subtype)
+    sentence(error)
+    assert [path.name for path in tmp_path.iterdir()] == [source.name]
 
 
 def test_formats_that_cannot_hold_the_recording(tmp_path):
