@@ -213,9 +213,10 @@ def _train(arguments: list[str]) -> int:
 
 def summary(result: EditResult) -> str:
     """Return what a musician wants to know about an edit, a few lines of text."""
+    from rl_editor.report import tempo_words
     from rl_editor.units import format_time
 
-    edl, grid = result.edl, result.track.grid
+    edl = result.edl
     n_joins = len(edl.joins)
     lines = [
         f"edited track {result.output_path}",
@@ -224,7 +225,7 @@ def summary(result: EditResult) -> str:
         "",
         f"length       {format_time(edl.source.duration_s)} before, "
         f"{format_time(edl.duration_s)} after",
-        f"tempo        {grid.tempo_bpm:.0f} beats a minute, {grid.meter} beats in a bar",
+        f"tempo        {tempo_words(result.track.grid)}",
         f"joins        {n_joins}",
     ]
     if result.removed_s:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 BARS_PER_PHRASE = 4
 """A phrase is four bars unless the structure of the music says otherwise."""
+LOCAL_TEMPO_BEATS = 9
+"""Beats whose median is a local tempo; odd."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,20 @@ class BeatGrid:
         """[N] beats since the last phrase start."""
         index = np.arange(self.n_beats)
         return index - np.maximum.accumulate(np.where(self.is_phrase_start, index, 0))
+
+    def tempo_span_bpm(self) -> tuple[float, float]:
+        """Return the 10th and 90th percentile of the local tempo over the beats of the music.
+
+        The local tempo is that of the median beat of nine, so that a beat which is played or
+        placed unevenly does not count as another tempo. Both are `tempo_bpm` without a pulse.
+        """
+        lengths_s = self.durations_s[self.confidence > 0.0]
+        if not len(lengths_s):
+            return self.tempo_bpm, self.tempo_bpm
+        padded = np.pad(lengths_s, LOCAL_TEMPO_BEATS // 2, mode="edge")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, LOCAL_TEMPO_BEATS)
+        slow, fast = np.percentile(60.0 / np.median(windows, axis=1), (10, 90))
+        return float(slow), float(fast)
 
     def bar_lines(self) -> NDArray[np.int64]:
         """Return the beats where bars begin, with 0 and N at the ends: sorted, unique."""

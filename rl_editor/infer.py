@@ -170,6 +170,7 @@ def _notes(
     kept = notes.kept_share(edl, track.grid)
     return (
         *notes.kept_notes(kept, wishes.keep_ratio, made.music_found),
+        *notes.tempo_notes(track.grid, wishes.tempo_bpm),
         *notes.grid_notes(track.grid),
         *notes.gain_notes(rendered.gain_applied_db),
         *rendered.notes,

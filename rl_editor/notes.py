@@ -13,6 +13,8 @@ from rl_editor.report import played_share
 
 NEARLY_ALL, HARDLY_ANY = 0.99, 0.05
 """Shares of the recording: who keeps that much or that little is told."""
+NEAR_TEMPO = 0.03
+"""Relative distance up to which a tempo counts as the one that was asked for."""
 LOW_CONFIDENCE = 0.3
 """Mean confidence of a grid below which the beat counts as hard to hear."""
 
@@ -44,6 +46,16 @@ def kept_notes(share: float, wanted: float | None, music_found: bool) -> tuple[s
             "that is too little, --keep-ratio 0.5 keeps about half",
         )
     return ()
+
+
+def tempo_notes(grid: BeatGrid, asked_bpm: float | None) -> tuple[str, ...]:
+    """Return a line where the tempo is not quite the one that the user asked for, or None."""
+    if asked_bpm is None or abs(grid.tempo_bpm / asked_bpm - 1.0) <= NEAR_TEMPO:
+        return ()
+    return (
+        f"{asked_bpm:g} beats a minute were asked for; of the tempi near that, "
+        f"{grid.tempo_bpm:.1f} fits the recording",
+    )
 
 
 def grid_notes(grid: BeatGrid) -> tuple[str, ...]:

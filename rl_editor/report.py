@@ -17,6 +17,7 @@ from rl_editor.atomic import atomic_path
 from rl_editor.edl import Decision, EditDecisionList, Join
 from rl_editor.errors import UserError
 from rl_editor.features import FEATURE_NAMES
+from rl_editor.grid import BeatGrid
 from rl_editor.reasons import REMOVING_NAMES
 from rl_editor.track import Track
 from rl_editor.units import format_time
@@ -26,6 +27,8 @@ MAX_RULER_MARKS = 7
 """So many fit beside each other on a phone."""
 LEVEL_RANGE_DB = 48.0
 """Levels from the loudest beat down to this far below it are drawn, dB."""
+CLEAR_TEMPO_RATIO = 1.08
+"""Passages whose tempi differ by more are told with both."""
 
 _STYLE = """
 :root { color-scheme: light dark; --kept: #1b7f4d; --gone: #a3a3a3; --ink: #1a1a1a;
@@ -154,7 +157,7 @@ def _attributes(tag: str, label: str, is_number: bool) -> str:
 
 def _summary(edl: EditDecisionList, track: Track, removed_s: dict[str, float]) -> str:
     grid = track.grid
-    tempo = f"{grid.tempo_bpm:.1f} beats a minute, {grid.meter} beats in a bar"
+    tempo = tempo_words(grid, 1)
     if grid.runner_up_tempi_bpm:
         others = ", ".join(f"{bpm:.1f}" for bpm in grid.runner_up_tempi_bpm)
         tempo += f" (other tempi that fit: {others})"
@@ -166,6 +169,15 @@ def _summary(edl: EditDecisionList, track: Track, removed_s: dict[str, float]) -
         *((f"left out: {word}", format_time(seconds)) for word, seconds in removed_s.items()),
     ]
     return _table(("", ""), rows, (), "summary")
+
+
+def tempo_words(grid: BeatGrid, digits: int = 0) -> str:
+    """Return tempo and meter in words; two tempi where passages clearly differ in theirs."""
+    slow, fast = grid.tempo_span_bpm()
+    tempo = f"{grid.tempo_bpm:.{digits}f}"
+    if fast > CLEAR_TEMPO_RATIO * slow:
+        tempo = f"between {slow:.{digits}f} and {fast:.{digits}f}"
+    return f"{tempo} beats a minute, {grid.meter} beats in a bar"
 
 
 def _picture(edl: EditDecisionList, track: Track) -> str:

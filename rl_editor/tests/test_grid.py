@@ -99,3 +99,28 @@ def test_a_steady_grid_has_its_length_and_about_its_tempo(duration_s, tempo_bpm,
     if grid.n_beats > 1:
         assert abs(duration_s * tempo_bpm / 60.0 - grid.n_beats) <= 0.5 + 1e-9
     assert grid.place_in_bar.max() < meter
+
+
+def played_at(*tempi_bpm, n_beats=40):
+    """Return a grid of beats that were heard, at one tempo after the other."""
+    lengths_s = np.repeat(60.0 / np.array(tempi_bpm), n_beats)
+    edges_s = np.concatenate([[0.0], np.cumsum(lengths_s)])
+    bars = np.arange(len(lengths_s)) % 4 == 0
+    sure = np.ones(len(lengths_s), dtype=np.float32)
+    return BeatGrid(edges_s[:-1], float(edges_s[-1]), bars, bars, sure, 4, float(tempi_bpm[0]))
+
+
+def test_the_span_of_tempi_holds_those_of_the_music():
+    assert played_at(94.0, 125.0).tempo_span_bpm() == pytest.approx((94.0, 125.0))
+    assert played_at(94.0).tempo_span_bpm() == pytest.approx((94.0, 94.0))
+    assert steady_grid(60.0, 90.0).tempo_span_bpm() == (90.0, 90.0)
+
+
+def test_breaks_and_uneven_beats_are_no_other_tempo():
+    grid = played_at(100.0, 140.0)
+    silent = dataclasses.replace(grid, confidence=np.repeat([1.0, 0.0], 40).astype(np.float32))
+    assert silent.tempo_span_bpm() == pytest.approx((100.0, 100.0))
+    edges_s = np.arange(101) * 0.5 + 0.06 * (np.arange(101) % 4 == 2)
+    bars = np.arange(100) % 4 == 0
+    uneven = BeatGrid(edges_s[:-1], 50.0, bars, bars, np.ones(100, dtype=np.float32), 4, 120.0)
+    assert uneven.tempo_span_bpm() == pytest.approx((120.0, 120.0))

@@ -7,7 +7,7 @@ import pytest
 
 from rl_editor.edl import Clip
 from rl_editor.grid import steady_grid
-from rl_editor.notes import gain_notes, grid_notes, kept_notes, kept_share
+from rl_editor.notes import gain_notes, grid_notes, kept_notes, kept_share, tempo_notes
 from rl_editor.tests.test_report import TRACK, made_edl
 
 
@@ -53,6 +53,16 @@ def test_a_beat_that_is_hard_to_hear():
     (told,) = grid_notes(unsure)
     assert "hard to hear here (perhaps 60, 90); --tempo" in told
     assert grid_notes(dataclasses.replace(unsure, confidence=np.ones(grid.n_beats))) == ()
+
+
+def test_a_tempo_beside_the_one_that_was_asked_for():
+    grid = steady_grid(60.0, 94.0)
+    (told,) = tempo_notes(grid, 100.0)
+    assert told == (
+        "100 beats a minute were asked for; of the tempi near that, 94.0 fits the recording"
+    )
+    assert tempo_notes(grid, 96.5) == ()
+    assert tempo_notes(grid, None) == ()
 
 
 def test_a_track_that_was_turned_down():

@@ -18,8 +18,9 @@ from rl_editor.grid import steady_grid
 from rl_editor.materials import N_MATERIALS, Material
 from rl_editor.planner import Plan
 from rl_editor.reasons import WORDS, decisions, reason, removed_seconds, span_material
-from rl_editor.report import played_share, render_page, write_report
+from rl_editor.report import played_share, render_page, tempo_words, write_report
 from rl_editor.tests.made_up import made_up_track
+from rl_editor.tests.test_grid import played_at
 
 TRACK = made_up_track(64)
 KEEP, CUT = ActionType.KEEP, ActionType.CUT
@@ -76,6 +77,14 @@ def test_the_page_says_what_happened():
     assert "left out: talk | 0:08.0" in texts
     assert "0:08.0 to 0:16.0 | cut: talk | 90%" in texts
     assert "0:08.0 | 20 | 51 | -1.2 (62) | +3 (73) | 84" in texts
+
+
+def test_passages_of_clearly_other_tempi_are_told():
+    assert tempo_words(played_at(94.0, 125.0)) == (
+        "between 94 and 125 beats a minute, 4 beats in a bar"
+    )
+    assert tempo_words(played_at(100.0, 107.0)) == "100 beats a minute, 4 beats in a bar"
+    assert tempo_words(played_at(100.0), 1) == "100.0 beats a minute, 4 beats in a bar"
 
 
 def test_the_picture_shows_which_beats_are_kept():
