@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from rl_editor import __version__
 from rl_editor.data_commands import add_data_commands
@@ -20,6 +20,14 @@ from rl_editor.stopping import EXIT_TERMINATED, EXIT_USER_ERROR, exit_code, term
 if TYPE_CHECKING:
     from rl_editor.conversion import OutputFormat
     from rl_editor.infer import EditResult
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser whose complaint is one sentence, without the usage of all flags before it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the complaint and exit with code 2."""
+        self.exit(EXIT_USER_ERROR, f"{self.prog}: {message}; {self.prog} --help tells more.\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def infer_main(argv: Sequence[str] | None = None) -> int:
     """Run `python -m rl_editor.infer` and return its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m rl_editor.infer",
         description="Edit a raw recording into the track that is hidden in it.",
     )
@@ -65,7 +73,7 @@ def run_command(command: Callable[[], int]) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of `rl-editor`."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="rl-editor", description="Turn raw music recordings into polished tracks."
     )
     parser.add_argument("--version", action="version", version=f"rl_editor {__version__}")
@@ -108,7 +116,9 @@ def _add_edit_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", help="trained editor; by default the one that ships")
     parser.add_argument("--edl", help="edit decision list; by default beside the output")
     parser.add_argument("--report", help="report page; by default beside the output")
-    parser.add_argument("--keep-ratio", type=float, help="share of the recording to keep, 0 to 1")
+    parser.add_argument(
+        "--keep-ratio", type=float, help="share of the recording to keep, above 0, up to 1"
+    )
     parser.add_argument("--tempo", type=float, help="beats a minute, when it is heard wrong")
     parser.add_argument("--meter", type=int, help="beats in a bar, when it is heard wrong")
     parser.add_argument(

@@ -219,13 +219,24 @@ def test_interrupt_is_one_line(capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["edit"], ["mix"], ["edit", "a.wav", "--meter", "three"]]
+    ("arguments", "expected"),
+    [
+        ([], "COMMAND"),
+        (["edit"], "input"),
+        (["mix"], "'mix'"),
+        (["edit", "a.wav", "--meter", "three"], "--meter: invalid int value: 'three'"),
+        (["edit", "a.wav", "--tempo", "abc"], "--tempo: invalid float value: 'abc'"),
+    ],
 )
-def test_wrong_usage_ends_with_two(arguments, capsys):
+def test_wrong_usage_is_one_sentence_and_ends_with_two(arguments, expected, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
-    assert "usage: rl-editor" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert told.startswith("rl-editor")
+    assert expected in told
+    assert told.endswith("--help tells more.\n")
+    assert told.count("\n") == 1
 
 
 def test_the_installed_command_tells_its_version():
