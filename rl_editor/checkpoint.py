@@ -92,6 +92,11 @@ def load(path: str | Path) -> Checkpoint:
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
+    if os.path.isdir(path):
+        raise UserError(
+            f"a checkpoint file was expected at {path}, but that is a folder; name the file in it, "
+            "such as best.pt."
+        )
     if not os.path.isfile(path):  # False where Path.is_file raises: a name that is too long
         raise UserError(
             f"a checkpoint file was expected at {path}, but there is none; check the name, or "
@@ -103,10 +108,15 @@ def load(path: str | Path) -> Checkpoint:
             _check_format(path, metadata)
             _check_types(path, {file.get_slice(name).get_dtype() for name in file.keys()})  # noqa: SIM118
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    except SafetensorError as error:
         raise UserError(
-            f"{path} should be a checkpoint of rl_editor (a safetensors file), but cannot be "
-            f"read as one ({error}); it may be damaged or made by another program."
+            f"{path} should be a checkpoint of rl_editor, but is damaged, cut off or of another "
+            "program; copy it again, or name another file."
+        ) from error
+    except OSError as error:
+        raise UserError(
+            f"{path} should be a checkpoint of rl_editor, but cannot be opened "
+            f"({error.strerror or error}); check its permissions."
         ) from error
     return _parse(path, metadata, tensors)
 

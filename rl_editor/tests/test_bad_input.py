@@ -219,11 +219,11 @@ def damaged_checkpoint(kind, path, checkpoints):
     ("kind", "expected"),
     [
         ("missing", "there is none"),
-        ("folder", "there is none"),
+        ("folder", "is a folder; name the file in it"),
         ("empty", "should be a checkpoint"),
         ("text", "should be a checkpoint"),
         ("pickle", "should be a checkpoint"),
-        ("truncated", "should be a checkpoint"),
+        ("truncated", "but is damaged, cut off or of another program"),
         ("no trunk", "weights of the policy"),
         ("narrow trunk", "weights of the policy"),
         ("other", "was trained on the analysis"),
