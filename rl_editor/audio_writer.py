@@ -191,8 +191,8 @@ def check_writable(source: str | Path, output: str | Path) -> None:
     """Check that a file can be made at `output` and is not the recording itself.
 
     Raises:
-        UserError: `output` is `source` (by another name, link or spelling too), is a folder,
-            or lies in a folder that is missing or cannot be written.
+        UserError: `output` is `source` (by another name, link or spelling too), is a folder, is a
+            file that is read-only, or lies in a folder that is missing or cannot be written.
     """
     output = Path(output)
     with _explained(output):
@@ -203,6 +203,11 @@ def check_writable(source: str | Path, output: str | Path) -> None:
                 raise UserError(
                     f"the output {output} is the recording itself, which is never overwritten; "
                     "choose another name."
+                )
+            if not output.stat().st_mode & 0o222 or not os.access(output, os.W_OK):
+                raise UserError(
+                    f"{output} stands there read-only, so it is not replaced; choose another name, "
+                    "or make it writable first."
                 )
     folder = Path(os.path.realpath(output)).parent
     if not folder.is_dir():

@@ -262,6 +262,18 @@ def test_output_folder_that_is_a_file(source):
     refuses_output(source, source / "b.wav", "cannot be written|does not exist")
 
 
+def test_output_that_is_read_only_stays(tmp_path, source):
+    output = write(tmp_path / "b.wav", noise(SR))
+    output.chmod(0o444)
+    content = output.read_bytes()
+    refuses_output(source, output, "stands there read-only")
+    with pytest.raises(UserError, match="stands there read-only"):
+        check_writable(source, output)
+    source.chmod(0o444)
+    refuses_output(source, source, "is the recording itself")
+    assert output.read_bytes() == content
+
+
 def test_output_that_is_a_folder(tmp_path, source):
     (tmp_path / "b.wav").mkdir()
     refuses_output(source, tmp_path / "b.wav", "is a folder")
