@@ -24,7 +24,7 @@ from rl_editor.errors import UserError
 from rl_editor.extras import install_hint
 from rl_editor.frame_features import centre_onsets, mean_rise
 from rl_editor.spectrogram import frame_blocks, magnitude_blocks, mel_bank
-from rl_editor.stems import STEM_NAMES, StemFrames, stem_level_db
+from rl_editor.stems import OFFLINE, STEM_NAMES, StemFrames, stem_level_db
 
 PREFIX = "demucs:"
 DEFAULT_MODEL = "htdemucs"
@@ -53,6 +53,59 @@ class DemucsModel:
         return int(self.network.samplerate)
 
 
+def check_stems(stems: str) -> None:
+    """Check, before anything slow is done, that stems can be made as the user wants them.
+
+    Args:
+        stems: "offline", "demucs" or a Demucs model, as `analysis.analyze` takes it.
+
+    Raises:
+        UserError: the package is missing, its hub knows no model of the name (`hf://NAME` is not
+            looked up), or the folder of FOLDER/NAME holds none.
+    """
+    if stems in (OFFLINE, PREFIX):  # a prefix without a name is refused by `analysis.schema_name`
+        return
+    try:
+        from demucs.pretrained import REMOTE_ROOT
+    except ImportError as error:
+        raise _missing(stems) from error
+    name, folder = split_model(stems.removeprefix(PREFIX))
+    if name.startswith("hf://") or name == PREFIX.rstrip(":"):
+        return
+    if folder is not None:
+        _check_folder(name, folder)
+        return
+    bags = {path.stem for path in REMOTE_ROOT.glob("*.yaml")}
+    listed = (REMOTE_ROOT / "files.txt").read_text(encoding="utf-8").splitlines()
+    if name not in bags and name not in {line.split("-", 1)[0] for line in listed}:
+        raise UserError(
+            f"stems should be {OFFLINE}, demucs or a Demucs model (such as {DEFAULT_MODEL} or mdx, "
+            f"FOLDER/NAME or hf://NAME), but '{stems}' is none of these; choose one."
+        )
+
+
+def _check_folder(name: str, folder: Path) -> None:
+    """Raise `UserError` unless a folder holds a model, alone or as a bag."""
+    if not folder.is_dir():
+        raise UserError(
+            f"The Demucs model {name} should be in the folder {folder}, which does not exist; "
+            "check the path, or give a name alone to use Demucs's hub."
+        )
+    signatures = {path.stem.split("-", 1)[0] for path in folder.glob("*.th")}
+    if not (folder / f"{name}.yaml").is_file() and name not in signatures:
+        raise UserError(
+            f"A Demucs model called {name} was expected in {folder}, but there is neither "
+            f"{name}.yaml nor {name}-CHECKSUM.th; check the name, or use the offline stems."
+        )
+
+
+def _missing(stems: str) -> UserError:
+    return UserError(
+        f"stems '{stems}' would be made by Demucs, whose package demucs is not installed; run "
+        f"{install_hint('stems')}, or use the offline stems."
+    )
+
+
 def load_demucs(model: str) -> DemucsModel:
     """Return a model by its name in Demucs's hub, or by path: `folder/name`.
 
@@ -63,16 +116,10 @@ def load_demucs(model: str) -> DemucsModel:
         from demucs.pretrained import get_model
         from demucs.repo import ModelLoadingError
     except ImportError as error:
-        raise UserError(
-            "stems by Demucs need the package demucs, which is not installed; run "
-            f"{install_hint('stems')}, or use the offline stems."
-        ) from error
+        raise _missing(model) from error
     name, folder = split_model(model)
-    if folder is not None and not folder.is_dir():
-        raise UserError(
-            f"The Demucs model {name} should be in the folder {folder}, which does not exist; "
-            "check the path, or give a name alone to use Demucs's hub."
-        )
+    if folder is not None:
+        _check_folder(name, folder)
     try:
         network = get_model(name, repo=folder)
     except (ModelLoadingError, OSError) as error:

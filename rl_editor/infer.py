@@ -18,6 +18,7 @@ from rl_editor.audio_containers import check_file
 from rl_editor.beats import check_hints
 from rl_editor.cache import Cache
 from rl_editor.conversion import OutputFormat
+from rl_editor.demucs_stems import check_stems
 from rl_editor.edit_state import EditState
 from rl_editor.edl import EditDecisionList, EdlGrid, Source, timeline_length, write_edl
 from rl_editor.errors import UserError
@@ -184,6 +185,7 @@ def _check_wishes(options: EditOptions) -> None:
             "0.5 keeps half of the recording."
         )
     check_hints(options.tempo_bpm, options.meter)
+    check_stems(options.stems)
 
 
 def _decide(loaded: checkpoint.Checkpoint, track: Track, options: EditOptions) -> Plan:

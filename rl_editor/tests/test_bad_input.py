@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pickle
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -185,12 +186,38 @@ def test_list_that_is_the_track_by_a_link(tmp_path, recording, checkpoints, caps
         ("--meter", "17", "meter must be"),
         ("--bit-depth", "PCM_12", "bit depth must be one of"),
         ("--bit-depth", "24", "bit depth must be one of"),
-        ("--stems", "vocals", "choose the same kind of stems"),
+        ("--stems", "demucs:", "none is named"),
     ],
 )
 def test_wish_out_of_range(flag, value, expected, tmp_path, recording, checkpoints, capsys):
     arguments = [recording, "--checkpoint", checkpoints["keep"], flag, value]
     is_refused(arguments, tmp_path, capsys, expected)
+
+
+def test_stems_are_checked_before_the_checkpoint_is_compared(
+    tmp_path, recording, checkpoints, capsys, monkeypatch
+):
+    arguments = [recording, "--checkpoint", checkpoints["keep"], "--stems"]
+    monkeypatch.setitem(sys.modules, "demucs.pretrained", None)
+    for stems in ("vocals", "demucs"):
+        expected = f"stems '{stems}' would be made by Demucs, whose package demucs is not installed"
+        is_refused([*arguments, stems], tmp_path, capsys, expected)
+
+
+def test_names_of_stems_are_checked_against_those_of_demucs(
+    tmp_path, recording, checkpoints, capsys
+):
+    pytest.importorskip("demucs", reason="the [stems] extra is not installed")
+    arguments = [recording, "--checkpoint", checkpoints["keep"], "--stems"]
+    (tmp_path / "empty").mkdir()
+    for stems, expected in {
+        "vocals": "or hf://NAME), but 'vocals' is none of these",
+        f"{tmp_path}/none/net": "does not exist",
+        f"{tmp_path}/empty/net": "there is neither net.yaml nor",
+        "htdemucs": "choose the same kind of stems",
+        "demucs": "choose the same kind of stems",
+    }.items():
+        is_refused([*arguments, stems], tmp_path, capsys, expected)
 
 
 def damaged_checkpoint(kind, path, checkpoints):
