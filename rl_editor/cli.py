@@ -19,7 +19,11 @@ from rl_editor.stopping import EXIT_TERMINATED, EXIT_USER_ERROR, exit_code, term
 
 if TYPE_CHECKING:
     from rl_editor.conversion import OutputFormat
+    from rl_editor.edl import Source
     from rl_editor.infer import EditResult
+
+SAME_LENGTH_S = 0.005
+"""Recordings whose lengths differ by less may be the same: a list may hold rounded seconds."""
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -181,7 +185,6 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _render(arguments: argparse.Namespace) -> int:
-    from rl_editor.cache import file_sha256
     from rl_editor.edl import read_edl
     from rl_editor.render import render
 
@@ -191,12 +194,26 @@ def _render(arguments: argparse.Namespace) -> int:
     print(f"wrote {result.path} ({result.duration_s:.1f} s)")
     for note in result.notes:
         print(f"note: {note}")
-    if edl.source.sha256 not in ("", file_sha256(arguments.recording)):
-        _note(
-            f"{arguments.recording} is not byte for byte the recording that the list was made for; "
-            "if the track sounds wrong, give the original"
-        )
+    _note_another_recording(edl.source, arguments.recording)
     return 0
+
+
+def _note_another_recording(source: Source, recording: str) -> None:
+    """Tell when a recording, although long enough, is not the one that a list was made for."""
+    from rl_editor.audio import probe
+    from rl_editor.cache import file_sha256
+
+    advice = "if the track sounds wrong, give the original"
+    duration_s = probe(recording).duration_s
+    if abs(duration_s - source.duration_s) > SAME_LENGTH_S:
+        _note(
+            f"{recording} lasts {duration_s:.2f} s, but the recording that the list was made for "
+            f"{source.duration_s:.2f} s; {advice}"
+        )
+    elif source.sha256 not in ("", file_sha256(recording)):
+        _note(
+            f"{recording} is not byte for byte the recording that the list was made for; {advice}"
+        )
 
 
 def _note(text: str) -> None:

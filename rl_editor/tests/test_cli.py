@@ -159,7 +159,24 @@ def test_another_recording_than_the_lists_is_noted(edited, tmp_path, capsys):
         tmp_path / "a.wav",
     ]
     assert main(["render", *map(str, arguments)]) == 0
-    assert "note" in capsys.readouterr().err
+    assert "is not byte for byte the recording" in capsys.readouterr().err
+
+
+def test_a_recording_of_another_length_is_noted_while_the_clips_fit(edited, tmp_path, capsys):
+    path = tmp_path / "edited.edl.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values["source"]["sha256"] = ""  # a list by another program
+    path.write_text(json.dumps(values), encoding="utf-8")
+    audio, sr = soundfile.read(tmp_path / "take.wav")
+    longer, shorter = tmp_path / "longer.wav", tmp_path / "shorter.wav"
+    soundfile.write(longer, np.concatenate([audio, audio[:sr]]), sr)
+    soundfile.write(shorter, audio[: sr // 2], sr)
+    output = ["--output", str(tmp_path / "a.wav")]
+    assert main(["render", str(path), str(longer), *output]) == 0
+    told = capsys.readouterr().err
+    assert f"longer.wav lasts {len(audio) / sr + 1:.2f} s, but the recording that" in told
+    arguments = ["render", str(path), str(shorter), *output]
+    is_refused(arguments, tmp_path, capsys, "give the recording that it was made for", run=main)
 
 
 @pytest.mark.parametrize(
