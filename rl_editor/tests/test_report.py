@@ -222,7 +222,8 @@ def test_music_is_only_removed_where_it_is_surely_music():
 @pytest.mark.parametrize("kind", ActionType)
 @pytest.mark.parametrize("material", Material)
 def test_every_action_has_its_reason(kind, material):
-    words = reason(Action(kind, Size.BAR, Amount.NEUTRAL), material, TRACK, (0, 4))
+    track = dataclasses.replace(TRACK, match_later=np.full(64, -1))
+    words = reason(Action(kind, Size.BAR, Amount.NEUTRAL), material, track, (0, 4))
     assert words.startswith("cut: ") == (kind in (CUT, ActionType.SKIP))
     assert words.isprintable()
     if words.startswith("cut: "):
@@ -235,6 +236,9 @@ def test_a_take_that_is_played_again_says_where():
     words = reason(action, Material.FLAWED_TAKE, track, (0, 4))
     assert words == "cut: flawed take; it is played again around 0:20.0 of the recording"
     assert reason(action, Material.REDUNDANT_REPEAT, track, (0, 4)) == "cut: needless repeat"
+    assert reason(action, Material.MUSIC, track, (0, 4)) == (
+        "cut: earlier take; it is played again around 0:20.0 of the recording"
+    )
     track = dataclasses.replace(TRACK, match_earlier=np.full(64, 2), grid=steady_grid(32.0))
     words = reason(action, Material.REDUNDANT_REPEAT, track, (8, 12))
     assert words == "cut: needless repeat of what is heard around 0:01.0 of the recording"
