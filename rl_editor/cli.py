@@ -252,7 +252,7 @@ def summary(result: EditResult) -> str:
         "",
         f"length       {format_time(edl.source.duration_s)} before, "
         f"{format_time(edl.duration_s)} after",
-        f"tempo        {tempo_words(result.track.grid)}",
+        f"tempo        {tempo_words(result.track.grid, edl=edl)}",
         f"joins        {n_joins}",
     ]
     if result.removed_s:

@@ -86,13 +86,15 @@ class BeatGrid:
         index = np.arange(self.n_beats)
         return index - np.maximum.accumulate(np.where(self.is_phrase_start, index, 0))
 
-    def tempo_span_bpm(self) -> tuple[float, float]:
+    def tempo_span_bpm(self, heard: NDArray[np.bool_] | None = None) -> tuple[float, float]:
         """Return the 10th and 90th percentile of the local tempo over the beats of the music.
 
+        Of the beats `heard` [N] alone, where given: who noodles in between has another tempo.
         The local tempo is that of the median beat of nine, so that a beat which is played or
         placed unevenly does not count as another tempo. Both are `tempo_bpm` without a pulse.
         """
-        lengths_s = self.durations_s[self.confidence > 0.0]
+        counted = self.confidence > 0.0
+        lengths_s = self.durations_s[counted if heard is None else counted & heard]
         if not len(lengths_s):
             return self.tempo_bpm, self.tempo_bpm
         padded = np.pad(lengths_s, LOCAL_TEMPO_BEATS // 2, mode="edge")

@@ -157,7 +157,7 @@ def _attributes(tag: str, label: str, is_number: bool) -> str:
 
 def _summary(edl: EditDecisionList, track: Track, removed_s: dict[str, float]) -> str:
     grid = track.grid
-    tempo = tempo_words(grid, 1)
+    tempo = tempo_words(grid, 1, edl)
     if grid.runner_up_tempi_bpm:
         others = ", ".join(f"{bpm:.1f}" for bpm in grid.runner_up_tempi_bpm)
         tempo += f" (other tempi that fit: {others})"
@@ -171,9 +171,13 @@ def _summary(edl: EditDecisionList, track: Track, removed_s: dict[str, float]) -
     return _table(("", ""), rows, (), "summary")
 
 
-def tempo_words(grid: BeatGrid, digits: int = 0) -> str:
-    """Return tempo and meter in words; two tempi where passages clearly differ in theirs."""
-    slow, fast = grid.tempo_span_bpm()
+def tempo_words(grid: BeatGrid, digits: int = 0, edl: EditDecisionList | None = None) -> str:
+    """Return tempo and meter in words; two tempi where passages clearly differ in theirs.
+
+    Only passages that `edl` plays count, where it is given.
+    """
+    heard = None if edl is None else played_share(edl, grid.edges_s) >= 0.5
+    slow, fast = grid.tempo_span_bpm(heard)
     tempo = f"{grid.tempo_bpm:.{digits}f}"
     if fast > CLEAR_TEMPO_RATIO * slow:
         tempo = f"between {slow:.{digits}f} and {fast:.{digits}f}"

@@ -112,6 +112,9 @@ def played_at(*tempi_bpm, n_beats=40):
 
 def test_the_span_of_tempi_holds_those_of_the_music():
     assert played_at(94.0, 125.0).tempo_span_bpm() == pytest.approx((94.0, 125.0))
+    both = played_at(94.0, 125.0)
+    first_part = both.beats_s < both.duration_s / 4
+    assert both.tempo_span_bpm(first_part) == pytest.approx((94.0, 94.0))
     assert played_at(94.0).tempo_span_bpm() == pytest.approx((94.0, 94.0))
     assert steady_grid(60.0, 90.0).tempo_span_bpm() == (90.0, 90.0)
 
