@@ -225,7 +225,7 @@ class _Planner:
     def _take_length(self, place: int) -> int:
         """Return the length of a take from `place`: 2 to 90 beats, as far as there is room.
 
-        Some go on to the end of the piece, however little is left of what may be unwanted.
+        Some go on to the end of the piece, or as long as half more than may still be unwanted.
         """
         if self.rng.random() < self.settings.whole_take:
             return int(min(len(self.signal) - place, max(2 * self.beat, 1.5 * self.left)))
