@@ -92,16 +92,18 @@ class Alignment:
 
 
 def align_files(raw_path: Path | str, edit_path: Path | str) -> Alignment:
-    """Return the alignment of two audio files; `UserError` if they do not belong together."""
+    """Return the alignment of two audio files, whether or not they belong together."""
     sr = AnalysisConfig().sr
-    alignment = align(read_mono(raw_path, sr), read_mono(edit_path, sr), sr)
-    if not alignment.belongs_together:
+    return align(read_mono(raw_path, sr), read_mono(edit_path, sr), sr)
+
+
+def check_related(raw_path: Path | str, edit_path: Path | str, matched_share: float) -> None:
+    """Raise `UserError` if too small a share of an edit was found in a raw recording."""
+    if matched_share < MIN_MATCHED_SHARE:
         raise UserError(
-            f"{edit_path} should be an edit of {raw_path}, but only "
-            f"{alignment.matched_share:.0%} of it was found there; check that the two files "
-            "belong together."
+            f"{edit_path} should be an edit of {raw_path}, but only {matched_share:.0%} of it was "
+            "found there; check that the two files belong together."
         )
-    return alignment
 
 
 def align(raw_signal: NDArray[np.float32], edit_signal: NDArray[np.float32], sr: int) -> Alignment:

@@ -2,13 +2,14 @@
 
 The key is a hash of both files' bytes, the settings and the version of the method.
 
+Of a pair that does not belong together its refusal is kept.
+
 In: a raw recording and its edit, or a list of it. Out: its `Truth`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 from rl_editor import alignment, alignment_truth
@@ -20,8 +21,10 @@ from rl_editor.edit_list_truth import edit_list_truth
 from rl_editor.truth import Truth
 from rl_editor.truth_store import store_truth, stored_truth
 
-ALIGNMENT_VERSION = 3
+ALIGNMENT_VERSION = 4
 """Raised when pairs are aligned in another way, or an alignment says something else."""
+_REFUSED_SHARE = "refused_share"
+"""Field, in the entry of files that do not belong together, of the share that was found."""
 
 
 def aligned_truth(raw_path: Path, edit_path: Path, cache: Cache | None) -> Truth:
@@ -30,13 +33,21 @@ def aligned_truth(raw_path: Path, edit_path: Path, cache: Cache | None) -> Truth
     Raises:
         UserError: a file cannot be read, or the two do not belong together.
     """
-
-    def make() -> Truth:
-        found = alignment.align_files(raw_path, edit_path)
+    files = (raw_path, edit_path)
+    key = _key("audio", files)
+    refused = None if cache is None else cache.load_values(key)
+    if refused is not None and _REFUSED_SHARE in refused:
+        alignment.check_related(*files, refused[_REFUSED_SHARE])
+    found = stored_truth(key, cache)
+    if found is None:
+        aligned = alignment.align_files(*files)
+        if cache is not None and not aligned.belongs_together:
+            cache.store_values(key, {_REFUSED_SHARE: aligned.matched_share})
+        alignment.check_related(*files, aligned.matched_share)
         sr = AnalysisConfig().sr
-        return alignment_truth.truth(found, read_mono(raw_path, sr), sr)
-
-    return _through_cache("audio", (raw_path, edit_path), cache, make)
+        found = alignment_truth.truth(aligned, read_mono(raw_path, sr), sr)
+        store_truth(key, found, cache)
+    return found
 
 
 def listed_truth(raw_path: Path, edl_path: Path, cache: Cache | None) -> Truth:
@@ -45,14 +56,16 @@ def listed_truth(raw_path: Path, edl_path: Path, cache: Cache | None) -> Truth:
     Raises:
         UserError: see `edit_list_truth`.
     """
-    return _through_cache(
-        "list", (raw_path, edl_path), cache, lambda: edit_list_truth(raw_path, edl_path)
-    )
+    key = _key("list", (raw_path, edl_path))
+    found = stored_truth(key, cache)
+    if found is None:
+        found = edit_list_truth(raw_path, edl_path)
+        store_truth(key, found, cache)
+    return found
 
 
-def _through_cache(
-    kind: str, files: tuple[Path, Path], cache: Cache | None, make: Callable[[], Truth]
-) -> Truth:
+def _key(kind: str, files: tuple[Path, Path]) -> str:
+    """Return the key of a recording and what is beside it."""
     settings = {
         "alignment": ALIGNMENT_VERSION,
         "kind": kind,
@@ -60,9 +73,4 @@ def _through_cache(
         "config": to_dict(AnalysisConfig()),
         "fields": [field.name for field in dataclasses.fields(EditSpan)],
     }
-    key = track_key(file_sha256(files[0]), settings)
-    truth = stored_truth(key, cache)
-    if truth is None:
-        truth = make()
-        store_truth(key, truth, cache)
-    return truth
+    return track_key(file_sha256(files[0]), settings)

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.alignment import Alignment
+from rl_editor.alignment import Alignment, EditSpan
 from rl_editor.coarse_match import coarsened, coarseness
 from rl_editor.frame_vectors import moving_mean
 from rl_editor.jump_path import FOREIGN, jump_path
@@ -28,12 +28,15 @@ MIN_SEGMENT_S = 0.02
 """Unused stretches shorter than this belong to a crossfade, not to the human's choice."""
 MIN_MATERIAL_S = 0.5
 """Material of an unused stretch is told apart in parts of at least this length."""
+DOUBT = 0.15
+"""Seconds whose confidence is below their span's by more than this are segments of their own."""
 
 
 def truth(alignment: Alignment, raw_signal: NDArray[np.float32], sr: int) -> Truth:
     """Return what the human edit says about the raw recording.
 
-    Used seconds are wanted music, with the span's confidence; of a passage that the edit uses
+    Used seconds are wanted music, with the span's confidence, or where it fits worse than
+    elsewhere with that of the second; of a passage that the edit uses
     twice, the first use gives its place in the piece. Where the edit's speed was changed, the
     piece's time is that of the raw recording: each span takes as long as there.
 
@@ -71,10 +74,11 @@ def _used_pieces(alignment: Alignment) -> list[Segment]:
         for piece in pieces:
             free = [part for f in free for part in _without(f, (piece.start_s, piece.end_s))]
         for start_s, end_s in free:
-            place_s = piece_s + start_s - span.raw_start_s
-            pieces.append(
-                Segment(start_s, end_s, Material.MUSIC, True, False, place_s, span.confidence)
-            )
+            for part_s, part_end_s, confidence in _parts(span, alignment, start_s, end_s):
+                place_s = piece_s + part_s - span.raw_start_s
+                pieces.append(
+                    Segment(part_s, part_end_s, Material.MUSIC, True, False, place_s, confidence)
+                )
         piece_s += span.raw_end_s - span.raw_start_s
         before_s = span.edit_end_s
     pieces.sort(key=lambda piece: piece.start_s)
@@ -82,6 +86,31 @@ def _used_pieces(alignment: Alignment) -> list[Segment]:
         if right.start_s - left.end_s < MIN_SEGMENT_S:
             pieces[i] = replace(left, end_s=right.start_s)
     return pieces
+
+
+def _parts(
+    span: EditSpan, alignment: Alignment, start_s: float, end_s: float
+) -> list[tuple[float, float, float]]:
+    """Return (start_s, end_s, confidence) of parts of a span that tile [start_s, end_s) of the raw.
+
+    The seconds of the edit that fit worse than the span as a whole are parts of their own. A
+    second that lies half outside the span says nothing about it.
+    """
+    first, last = round(span.edit_start_s), round(span.edit_end_s)
+    seconds = np.array(alignment.confidence[first:last])
+    doubtful = seconds < span.confidence - DOUBT
+    changes = np.flatnonzero(doubtful[1:] != doubtful[:-1]) + 1
+    if not len(changes):
+        return [(start_s, end_s, span.confidence)]
+    changes_s = span.raw_start_s + span.speed * (first + changes - span.edit_start_s)
+    edges_s = np.clip([start_s, *changes_s, end_s], start_s, end_s).tolist()
+    return [
+        (part_s, part_end_s, min(1.0, float(own.mean())))
+        for (part_s, part_end_s), own in zip(
+            pairwise(edges_s), np.split(seconds, changes), strict=True
+        )
+        if part_end_s > part_s
+    ]
 
 
 def _without(span: tuple[float, float], taken: tuple[float, float]) -> list[tuple[float, float]]:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rl_editor import coarse_match
-from rl_editor.alignment import align, align_files
+from rl_editor.alignment import Alignment, EditSpan, align, align_files, check_related
 from rl_editor.alignment_truth import truth
 from rl_editor.effects import shelves, stretch
 from rl_editor.errors import UserError
@@ -119,8 +119,11 @@ def test_unrelated_files_are_refused_by_name(raw, tmp_path):
     assert align(raw, other, SR).matched_share < 0.1
     sf.write(tmp_path / "a_raw.wav", raw, SR)
     sf.write(tmp_path / "a_edit.wav", other, SR)
-    with pytest.raises(UserError, match=r"a_edit\.wav.*a_raw\.wav"):
-        align_files(tmp_path / "a_raw.wav", tmp_path / "a_edit.wav")
+    found = align_files(tmp_path / "a_raw.wav", tmp_path / "a_edit.wav")
+    assert not found.belongs_together
+    with pytest.raises(UserError, match=r"a_edit\.wav.*a_raw\.wav.*only 0%"):
+        check_related(tmp_path / "a_raw.wav", tmp_path / "a_edit.wav", found.matched_share)
+    check_related("a", "b", 0.5)
 
 
 def test_files_are_aligned_at_their_own_rates(raw, tmp_path):
@@ -280,3 +283,15 @@ def test_truth_of_a_faster_edit_is_in_the_time_of_the_raw_recording(raw):
     wanted = [s for s in truth(alignment, raw, SR).segments if s.wanted]
     assert [s.start_s for s in wanted] == pytest.approx([4, 20, 31], abs=0.01)
     assert [s.piece_start_s for s in wanted] == pytest.approx([8, 0, 13.5], abs=0.02)
+
+
+def test_truth_is_less_sure_where_a_span_fits_worse(raw):
+    spans = (EditSpan(0.4, 6.4, 20.0, 0.0, 0.8), EditSpan(6.4, 9.0, 10.0, 0.0, 0.9, speed=1.1))
+    seconds = (0.8, 0.75, 0.3, 0.5, 0.8, 0.85, 0.9, 0.9, 0.4)
+    found = truth(Alignment(spans, RAW_S, 9.0, 1.0, seconds), raw, SR)
+    wanted = [(s.start_s, s.end_s, s.confidence) for s in found.segments if s.wanted]
+    expected = [(10.0, 11.76, 0.9), (11.76, 12.86, 0.4)]
+    expected += [(20.0, 21.6, 0.775), (21.6, 23.6, 0.4), (23.6, 26.0, 0.825)]
+    np.testing.assert_allclose(wanted, expected, atol=1e-9)
+    places_s = [s.piece_start_s for s in found.segments if s.wanted]
+    assert places_s == pytest.approx([6.4, 8.16, 0.4, 2.0, 4.0])

@@ -52,9 +52,16 @@ def test_what_changed_is_aligned_again(pair, tmp_path, monkeypatch, changed):
         aligned_truth(*pair, None if changed == "no cache" else cache)
 
 
-def test_a_pair_that_does_not_belong_together_is_told_every_time(pair, tmp_path):
+def test_a_pair_that_does_not_belong_together_is_told_every_time(pair, tmp_path, monkeypatch):
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, 6 * SR)
     sf.write(pair[1], noise, SR)
-    for _ in range(2):
-        with pytest.raises(UserError, match=r"edit\.wav should be an edit of"):
-            aligned_truth(*pair, Cache(tmp_path / "cache"))
+    cache = Cache(tmp_path / "cache")
+    with pytest.raises(UserError, match=r"edit\.wav should be an edit of") as first:
+        aligned_truth(*pair, cache)
+    monkeypatch.setattr(alignment_cache.alignment, "align_files", refuse)
+    with pytest.raises(UserError) as second:
+        aligned_truth(*pair, cache)
+    assert str(second.value) == str(first.value)
+    pair[1].rename(tmp_path / "other.wav")
+    with pytest.raises(UserError, match=r"other\.wav should be an edit of"):
+        aligned_truth(pair[0], tmp_path / "other.wav", cache)
