@@ -1,13 +1,14 @@
 """What an edit list, corrected by a person, says about its recording.
 
 The list's clips are the edit, so nothing is aligned: the same rules that read an `Alignment` read
-them. Effects of the clips do not change what is wanted.
+them. Effects of the clips do not change what is wanted; they are in the clips of the truth.
 
 In: the files of a recording and of its list. Out: its `Truth`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from rl_editor import alignment_truth
@@ -33,7 +34,8 @@ def edit_list_truth(raw_path: str | Path, edl_path: str | Path) -> Truth:
     edl = read_edl(edl_path, on_note=_ignore)
     _check_source(edl, raw_path, edl_path)
     sr = AnalysisConfig().sr
-    return alignment_truth.truth(alignment_of(edl), read_mono(raw_path, sr), sr)
+    truth = alignment_truth.truth(alignment_of(edl), read_mono(raw_path, sr), sr)
+    return dataclasses.replace(truth, clips=edl.clips)
 
 
 def alignment_of(edl: EditDecisionList) -> Alignment:

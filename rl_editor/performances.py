@@ -30,7 +30,7 @@ from rl_editor.scores import Score
 from rl_editor.session_flaws import FLAWS, Passage
 from rl_editor.session_plan import Part, plan_session
 from rl_editor.session_settings import SessionSettings
-from rl_editor.sessions import Session, record, summary, truth_of
+from rl_editor.sessions import Session, record, session_of
 from rl_editor.units import samples_to_seconds, seconds_to_samples
 
 Audio = NDArray[np.float32]
@@ -54,8 +54,7 @@ def make_performance(
 ) -> Session:
     """Return a session in which a score was played.
 
-    The same generator state gives the same bytes. `gains` of the session are all 1: nothing is a
-    copy of a track.
+    The same generator state gives the same bytes.
 
     Args:
         score: the piece.
@@ -92,9 +91,7 @@ def make_recital(
         offset += sum(p.n for p in played if p.wanted)
         track_peak = max(track_peak, float(np.abs(track).max(initial=0.0)))
     raw = np.concatenate(raws)
-    record(raw, track_peak, sr, rng, settings)
-    truth = truth_of(exact, len(raw), sr)
-    return Session(raw, sr, truth, (1.0,) * len(exact), settings.name, summary(truth))
+    return session_of(raw, sr, exact, record(raw, track_peak, sr, rng, settings), settings)
 
 
 def _as_written(score: Score) -> Attempt:

@@ -20,8 +20,11 @@ _AGC_STEP_S = 0.05
 
 def colour_recording(
     raw: Audio, sr: int, rng: np.random.Generator, settings: SessionSettings
-) -> None:
-    """Change `raw` [S, C] in place as `settings` allow; its level stays about the same."""
+) -> bool:
+    """Change `raw` [S, C] in place as `settings` allow; its level stays about the same.
+
+    Returns whether the device evened out the levels of loud and quiet takes.
+    """
     if rng.random() < settings.room:
         _reverberate(raw, sr, rng)
     if rng.random() < settings.tone:
@@ -29,11 +32,13 @@ def colour_recording(
     colour = _Colour(raw.shape[1], sr, rng, settings)
     for start in range(0, len(raw), _BLOCK):
         colour.add_noise(raw[start : start + _BLOCK], start)
-    if rng.random() < settings.automatic_gain:
+    is_evened_out = rng.random() < settings.automatic_gain
+    if is_evened_out:
         _level_automatically(raw, sr, rng)
     peak = max(float(raw.max()), -float(raw.min()))
     for start in range(0, len(raw), _BLOCK):
         colour.limit(raw[start : start + _BLOCK], peak)
+    return is_evened_out
 
 
 def _reverberate(raw: Audio, sr: int, rng: np.random.Generator) -> None:

@@ -8,7 +8,7 @@
     {"format": "rl-editor-truth", "version": 1, "sample_rate": 44100, "duration_s": 12.5,
      "summary": "...", "origin": {"piece", "sha256", "recipe"} or null,
      "segments": [{"start_s", "end_s", "material", "wanted", "equally_good", "piece_start_s",
-                   "confidence"}, ...]}
+                   "confidence", "gain_db"}, ...]}
 
 Segments tile the recording; `material` is a name of `Material`, `piece_start_s` a time in the
 finished piece or null. See `truth.Segment` for what each field means, and `Origin`.
@@ -36,7 +36,7 @@ from rl_editor.materials import Material
 from rl_editor.pairs import EDIT_ENDING, EDIT_FOLDER, RAW_ENDING, RAW_FOLDER, TRUTH_SUFFIX
 from rl_editor.sessions import Session
 from rl_editor.truth import Segment, Truth
-from rl_editor.units import seconds_to_samples
+from rl_editor.units import db_to_gain, seconds_to_samples
 
 FORMAT, VERSION = "rl-editor-truth", 1
 _BLOCK = 1 << 18
@@ -114,17 +114,13 @@ def perfect_edit(session: Session) -> NDArray[np.float32]:
     Without noise this is the finished track at one level. Peaks above 1 are avoided by lowering
     the whole edit.
     """
-    wanted = [
-        (segment, gain)
-        for segment, gain in zip(session.truth.segments, session.gains, strict=True)
-        if segment.wanted
-    ]
-    wanted.sort(key=lambda pair: pair[0].piece_start_s or 0.0)
+    wanted = [segment for segment in session.truth.segments if segment.wanted]
+    wanted.sort(key=lambda segment: segment.piece_start_s or 0.0)
     pieces = []
-    for segment, gain in wanted:
+    for segment in wanted:
         start = seconds_to_samples(segment.start_s, session.sr)
         stop = seconds_to_samples(segment.end_s, session.sr)
-        pieces.append(session.signal[start:stop] * np.float32(wanted[0][1] / gain))
+        pieces.append(session.signal[start:stop] * np.float32(db_to_gain(segment.gain_db)))
     edit = np.concatenate(pieces)
     peak = np.abs(edit).max()
     return edit / peak if peak > 1.0 else edit

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from rl_editor.session_colour import colour_recording
 from rl_editor.session_plan import Part, plan_session
 from rl_editor.session_settings import SessionSettings
 from rl_editor.truth import Segment, Truth
-from rl_editor.units import db_to_gain, format_time, samples_to_seconds
+from rl_editor.units import db_to_gain, format_time, gain_to_db, samples_to_seconds
 
 Audio = NDArray[np.float32]
 
@@ -35,8 +36,8 @@ class Session:
         signal: [S', C'] float32, the raw recording.
         sr: sample rate, Hz.
         truth: which of it belongs in the edit; times are whole samples over `sr`.
-        gains: amplitude factor from the track to the raw recording, one for each segment; 1 for
-            what is no plain copy of the track.
+        level: amplitude factor from the track to the piece's first take; the other takes are
+            as loud once they are given their `gain_db`.
         name: of the settings it was made with.
         summary: one line about what went wrong.
     """
@@ -44,7 +45,7 @@ class Session:
     signal: Audio
     sr: int
     truth: Truth
-    gains: tuple[float, ...]
+    level: float
     name: str
     summary: str
 
@@ -100,10 +101,18 @@ def _recorded(
     parts: list[Part], signal: Audio, sr: int, rng: np.random.Generator, settings: SessionSettings
 ) -> Session:
     raw = _lay_out(parts, signal, sr, rng)
-    scale = record(raw, _peak(signal), sr, rng, settings)
-    gains = tuple(p.gain * scale if p.start is not None else 1.0 for p in parts)
-    truth = truth_of(parts, len(raw), sr)
-    return Session(raw, sr, truth, gains, settings.name, summary(truth))
+    recorded = record(raw, _peak(signal), sr, rng, settings)
+    return session_of(raw, sr, parts, recorded, settings)
+
+
+def session_of(
+    raw: Audio, sr: int, parts: list[Part], recorded: Recorded, settings: SessionSettings
+) -> Session:
+    """Return the session of a recording and the parts that tile it."""
+    wanted = [part for part in parts if part.wanted]
+    first_gain = min(wanted, key=lambda part: part.start or 0).gain if wanted else 1.0
+    truth = truth_of(parts, len(raw), sr, first_gain if recorded.has_takes_levels else None)
+    return Session(raw, sr, truth, first_gain * recorded.scale, settings.name, summary(truth))
 
 
 def _lay_out(parts: list[Part], signal: Audio, sr: int, rng: np.random.Generator) -> Audio:
@@ -157,27 +166,37 @@ def _ring_in(raw: Audio, offset: int, before: Part, after: Part, signal: Audio, 
     )
 
 
+class Recorded(NamedTuple):
+    """What a device did to the level: a factor, and whether it is the same for all takes."""
+
+    scale: float
+    has_takes_levels: bool
+
+
 def record(
     raw: Audio, track_peak: float, sr: int, rng: np.random.Generator, settings: SessionSettings
-) -> float:
-    """Add the colour of a device to `raw` in place and return the level it was recorded at."""
+) -> Recorded:
+    """Add the colour of a device to `raw` in place and return what it did to the level."""
     peak = max(_peak(raw), track_peak, 1e-6)
     scale = float(db_to_gain(rng.uniform(*settings.peak_db))) / peak
     raw *= np.float32(scale)
-    colour_recording(raw, sr, rng, settings)
+    is_evened_out = colour_recording(raw, sr, rng, settings)
     top = _peak(raw)
     if top > 1.0:
         raw /= np.float32(top)
         scale /= top
-    return scale
+    return Recorded(scale, not is_evened_out)
 
 
 def _peak(signal: Audio) -> float:
     return max(float(signal.max()), -float(signal.min()))
 
 
-def truth_of(parts: list[Part], n_samples: int, sr: int) -> Truth:
-    """Return what is true about the parts of a recording of `n_samples` in all."""
+def truth_of(parts: list[Part], n_samples: int, sr: int, level_gain: float | None = None) -> Truth:
+    """Return what is true about the parts of a recording of `n_samples` in all.
+
+    In the piece every take has the gain `level_gain`, or (None) the level it was recorded at.
+    """
     edges_s = samples_to_seconds(np.concatenate([[0], np.cumsum([p.n for p in parts])]), sr)
     segments = tuple(
         Segment(
@@ -187,10 +206,18 @@ def truth_of(parts: list[Part], n_samples: int, sr: int) -> Truth:
             wanted=part.wanted,
             equally_good=part.equally_good,
             piece_start_s=None if part.start is None else samples_to_seconds(part.start, sr),
+            gain_db=_levelling_db(part, level_gain),
         )
         for part, start_s, end_s in zip(parts, edges_s[:-1], edges_s[1:], strict=True)
     )
     return Truth(samples_to_seconds(n_samples, sr), segments)
+
+
+def _levelling_db(part: Part, level_gain: float | None) -> float:
+    """Return the gain that brings a part of the piece to the level of the others, in dB."""
+    if level_gain is None or not (part.wanted or part.equally_good):
+        return 0.0
+    return float(gain_to_db(level_gain / part.gain))
 
 
 def summary(truth: Truth) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rl_editor.edl import Clip
 from rl_editor.materials import Material
 
 
@@ -27,6 +28,7 @@ class Segment:
             the segment follows at speed 1. None for what is not part of the piece; what is
             wanted or equally good has a place, since nobody could say of what it is a copy.
         confidence: in [0, 1], of all of the above.
+        gain_db: by how much the piece is louder than this segment of the recording.
     """
 
     start_s: float
@@ -36,13 +38,21 @@ class Segment:
     equally_good: bool = False
     piece_start_s: float | None = None
     confidence: float = 1.0
+    gain_db: float = 0.0
 
 
 @dataclass(frozen=True)
 class Truth:
     """Segments that tile a raw recording, in its order.
 
-    The finished piece is the wanted segments in the order of their `piece_start_s`.
+    The finished piece is the wanted segments in the order of their `piece_start_s`, unless
+    `clips` say more.
+
+    Attributes:
+        duration_s: length of the recording.
+        segments: what each of its seconds is.
+        clips: the finished piece in the order of its output, where it is more than that: passages
+            heard twice, effects, fades.
 
     Raises:
         ValueError: the segments do not tile the recording, or one that is wanted or equally good
@@ -51,6 +61,7 @@ class Truth:
 
     duration_s: float
     segments: tuple[Segment, ...]
+    clips: tuple[Clip, ...] = ()
 
     def __post_init__(self) -> None:
         edges = [0.0]
@@ -62,6 +73,14 @@ class Truth:
             edges.append(segment.end_s)
         if abs(edges[-1] - self.duration_s) > 1e-6:
             raise ValueError(f"segments end at {edges[-1]} s of {self.duration_s} s")
+
+    def decision_list(self) -> tuple[Clip, ...]:
+        """Return the finished piece as clips in the order of its output; not on a timeline."""
+        if self.clips:
+            return self.clips
+        wanted = [s for s in self.segments if s.wanted]
+        wanted.sort(key=lambda s: (s.piece_start_s, s.start_s))
+        return tuple(Clip(s.start_s, s.end_s, gain_db=s.gain_db) for s in wanted)
 
     def share(self, edges_s: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray:
         """Return [N] the mean of a per-segment value over each cell of `edges_s` [N + 1]."""

@@ -1,13 +1,17 @@
 """Truths in the cache: what an alignment said, and what is true about a made session.
 
-An entry is a JSON object with the `duration_s` and `segments` of a truth (`session_files`); that
-of a made session also names the entry of its analysis, so that neither is made again.
+An entry is a JSON object with the `duration_s`, `segments` (`session_files`) and `clips` (`edl`)
+of a truth; that of a made session also names the entry of its analysis, so that neither is made
+again.
 """
 
 from __future__ import annotations
 
+import dataclasses
+
 from rl_editor.cache import Cache
 from rl_editor.demonstrations import Demonstration, demonstrate
+from rl_editor.edl import Clip
 from rl_editor.session_files import segment_values, truth_from
 from rl_editor.truth import Truth
 
@@ -21,7 +25,11 @@ def stored_truth(key: str, cache: Cache | None) -> Truth | None:
 def store_truth(key: str, truth: Truth, cache: Cache | None, track_key: str = "") -> None:
     """Store a truth, and the key of its analysis where that is no file's; only with a cache."""
     if cache is not None:
-        values = {"duration_s": truth.duration_s, "segments": segment_values(truth)}
+        values = {
+            "duration_s": truth.duration_s,
+            "segments": segment_values(truth),
+            "clips": [dataclasses.asdict(clip) for clip in truth.clips],
+        }
         cache.store_values(key, values | {"track_key": track_key})
 
 
@@ -40,6 +48,7 @@ def _stored(key: str, cache: Cache | None) -> tuple[Truth, str] | None:
     if values is None:
         return None
     try:
-        return truth_from(values), str(values["track_key"])
+        clips = tuple(Clip(**clip) for clip in values["clips"])
+        return dataclasses.replace(truth_from(values), clips=clips), str(values["track_key"])
     except (KeyError, TypeError, ValueError):
         return None  # stored by a program with other segments

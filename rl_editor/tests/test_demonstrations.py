@@ -90,7 +90,8 @@ def test_a_demonstration_in_order_replays_to_its_beats(grid, seed):
             segments.append(junk(start_s, end_s))
     made = demonstrate(track_on(grid), Truth(grid.duration_s, tuple(segments)))
     assert made.unexpressed == ()
-    assert made.actions == spell(grid, made.keep)
+    assert len(made.actions) <= len(spell(grid, made.keep))
+    assert made.replayed_share == 1.0
     np.testing.assert_array_equal(replay(made).played, made.keep)
 
 

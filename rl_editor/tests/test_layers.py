@@ -17,16 +17,17 @@ STAGES = {
         beat_network beat_stretches beats cache demucs_stems features frame_features frame_vectors
         grid recurrence spectrogram stems track""",
     "edit language": """
-        actions edit_state edl edl_fields edl_types effects grid_lines join_measures join_search
-        joins render spans spelling""",
+        action_sounds actions beat_script edit_state edl edl_fields edl_types effects grid_lines
+        join_measures join_search
+        joins render replay script_search spans spelling""",
     "dataset": """
-        alignment alignment_cache alignment_truth coarse_match cut_points demonstrations
-        edit_list_truth envelope_match jump_path line_fit line_search log_spectra match_review
+        alignment alignment_cache alignment_clips alignment_truth coarse_match cut_points
+        demonstrations edit_list_truth envelope_match jump_path line_fit line_search log_spectra match_review
         matches pairs performance_demonstrations performances preparation
         reference_sessions score_arrangements score_rendering score_takes scores session_files
         session_flaws session_making
         session_colour session_plan session_settings session_sounds session_speech sessions truth
-        span_levels training_items truth_store waveform_match""",
+        span_levels training_items truth_store twin_choice waveform_match""",
     "environment": "environment observation rewards subprocess_vec_env vector_environment",
     "agent": """
         agent attention auxiliary_tasks encoder heard_twice numpy_policy planner policy_inputs""",

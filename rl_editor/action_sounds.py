@@ -1,0 +1,106 @@
+"""Which action comes nearest to what was done to a clip.
+
+What an action makes of its span is asked of the interpreter, so that this knows nothing of its
+own about actions.
+
+In: a `Clip`'s processing as `Sound`. Out: type and amount, and how far that is from the clip.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+
+from rl_editor.actions import FADE_CURVES, GAIN_DB, Action, ActionType, Amount, Size
+from rl_editor.config import EpisodeConfig
+from rl_editor.edit_state import EditState
+from rl_editor.edl import Clip
+from rl_editor.effects import FADE_CURVES as FADE_LAWS
+from rl_editor.grid import steady_grid
+from rl_editor.spans import Sound
+
+MAX_DISTANCE = 0.5
+"""Sounds that are farther apart are not the same, in steps of the action space (`distance`)."""
+_STEPS = {
+    "gain_db": 3.0,
+    "semitones": 0.25,
+    "eq_low_db": 3.0,
+    "eq_high_db": 3.0,
+    "distortion": 0.2,
+    "reverb": 0.2,
+}
+_STEP_OF_RATE = math.log(1.03)
+_OTHER_SOUND = 100.0
+"""Distance of what cannot be mistaken for each other: backwards, another fade."""
+
+
+@lru_cache(maxsize=1)
+def played_sounds() -> dict[tuple[ActionType, Amount], Sound]:
+    """Return the sound of each action that plays its span once, in its place.
+
+    GAIN with the amount NEUTRAL is not among them: its level depends on the clip before.
+    """
+    start = EditState.start(steady_grid(0.5), None, EpisodeConfig())
+    sounds = {}
+    for kind, amount in zip(*np.nonzero(start.masks().amount), strict=True):
+        if not start.masks().type[kind]:
+            continue
+        action = Action(ActionType(int(kind)), Size.BEAT, Amount(int(amount)))
+        placed = start.step(action).arrangement.placed
+        if [(span.start, span.end) for span in placed] == [(0, 1)]:
+            sounds[action.type, action.amount] = placed[0].sound
+    return sounds
+
+
+def clip_sound(clip: Clip) -> Sound:
+    """Return the processing of a clip, without its fades."""
+    return Sound(
+        clip.gain_db,
+        clip.rate,
+        clip.semitones,
+        clip.reverse,
+        clip.eq_low_db,
+        clip.eq_high_db,
+        clip.distortion,
+        clip.reverb,
+    )
+
+
+def distance(one: Sound, other: Sound) -> float:
+    """Return how far two sounds are apart, in steps of the action space, summed over effects.
+
+    A step is the smallest change an action makes: 3 dB of level or of a shelf, 3% of speed, a
+    quarter of a semitone, 0.2 of distortion or reverb.
+    """
+    apart = sum(abs(getattr(one, f) - getattr(other, f)) / step for f, step in _STEPS.items())
+    apart += abs(math.log(one.rate / other.rate)) / _STEP_OF_RATE
+    alike = (one.reverse, one.fade_in, one.fade_out) == (
+        other.reverse,
+        other.fade_in,
+        other.fade_out,
+    )
+    return apart if alike else apart + _OTHER_SOUND
+
+
+def nearest_action(sound: Sound) -> tuple[ActionType, Amount]:
+    """Return the type and amount whose sound is nearest; KEEP where nothing comes nearer."""
+    sounds = played_sounds()
+    keep = (ActionType.KEEP, Amount.NEUTRAL)
+    return min(sounds, key=lambda act: (distance(sounds[act], sound), act != keep))
+
+
+def matches_level(gain_db: float, matching_db: float) -> bool:
+    """Return whether a level is that of the clip before rather than one of the fixed steps."""
+    fixed = min(abs(gain_db - step) for step in (*GAIN_DB, 0.0))
+    return abs(gain_db - matching_db) < min(fixed, MAX_DISTANCE * _STEPS["gain_db"])
+
+
+@lru_cache(maxsize=16)
+def fade_amount(curve: str) -> Amount:
+    """Return the amount whose fade is nearest to a fade law, by the mean difference of both."""
+    at = (np.arange(64) + 0.5) / 64
+    asked = FADE_LAWS[curve](at)
+    apart = [float(np.abs(FADE_LAWS[name](at) - asked).mean()) for name in FADE_CURVES]
+    return Amount(int(np.argmin(apart)))
