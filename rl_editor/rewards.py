@@ -1,37 +1,34 @@
-"""What an edit is worth: the terms of the reward, each a small pure function.
+"""What an edit is worth: the terms of the reward, each a small pure function of what is heard.
 
-An episode is paid once, at its end (Monte Carlo). Every term looks at the edit itself, as the
-clips that would be heard (`Output`), never at the actions that spelled it; only the two budgets
-on loops and jumps and the mild bonus for variety count actions. Reward terms lie in [0, 1],
-penalties in [-1, 0]; an empty output earns 0 on every term but that bonus. Weights:
-`RewardConfig`.
+An episode is paid once, at its end (Monte Carlo). Every term looks at the edit itself, as it would
+be heard (`HeardOutput`), never at the actions that spelled it; only the two budgets on loops and
+jumps count actions. Reward terms lie in [0, 1], penalties in [-1, 0]; an empty output earns 0 on
+every term. Only `reference_agreement` reads a known edit. `docs/reward.md` explains the terms.
 
-Input: a `Track`, its finished `EditState`, the target share and, where one is known, the
-`Demonstration`. Output: `RewardBreakdown`.
+The terms about the music lose by defects for each phrase of the output, so that one defect costs
+as little in a long track as a bar of it is worth. With a mean over the joins instead, an edit
+could gain more by the place of one cut than it lost by keeping a bad take.
+
+In: `RewardTables`, `FinishedEdits` of `E` edits. Out: totals [E] and terms [E, T].
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.actions import Action, ActionType
+from rl_editor.actions import ActionType
 from rl_editor.config import RewardConfig
 from rl_editor.demonstrations import Demonstration
 from rl_editor.edit_state import EditState
-from rl_editor.edl import Clip
-from rl_editor.features import FEATURE_NAMES
-from rl_editor.grid import BARS_PER_PHRASE, BeatGrid
+from rl_editor.finished_edits import FinishedEdits
+from rl_editor.heard_output import HeardOutput
+from rl_editor.reward_agreement import agreement, is_processed
+from rl_editor.reward_tables import KINDS, RewardTables, distances
 from rl_editor.track import Track
-from rl_editor.truth import Truth
 
 REWARD_TERMS = (
     "keep_ratio",
@@ -49,16 +46,13 @@ REWARD_TERMS = (
 
 KEEP_RATIO_TOLERANCE = 0.5
 """Distance from the target share at which `keep_ratio` reaches 0."""
-DIVERSE_TYPES = 3
-"""Equally used types at which `action_diversity` is full."""
+DIVERSE_TREATMENTS = 3
+"""Equally used treatments at which `action_diversity` is full."""
 FREE_LOOPS, CUTS_PER_LOOP = 2, 3
 FREE_JUMP_SHARE = 0.25
-MIN_UNWANTED_SHARE = 0.1
-"""Unwanted share that `reference_agreement` assumes at least: without it, chance correction
-divides by nothing on a recording that needs (almost) no cut."""
-_TIMBRE = [i for i, name in enumerate(FEATURE_NAMES) if name.startswith("mfcc_")]
-_HARMONY = [i for i, name in enumerate(FEATURE_NAMES) if name.startswith("chroma_")]
-_LEVEL = [FEATURE_NAMES.index("rms_db")]
+
+_LOOPS = (ActionType.LOOP, ActionType.REPEAT_PREV)
+_CUTS = (ActionType.CUT, ActionType.SKIP)
 
 
 @dataclass(frozen=True)
@@ -74,58 +68,25 @@ class RewardBreakdown:
     terms: dict[str, float]
 
 
-@dataclass(frozen=True)
-class Run:
-    """Beats `[start, end)` of the source, heard without a break."""
+def total_rewards(
+    tables: RewardTables, edits: FinishedEdits, config: RewardConfig
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the rewards [E] of finished edits, sum over the terms of weight x term, and the terms.
 
-    start: int
-    end: int
-    reverse: bool = False
+    The terms are [E, T], columns `REWARD_TERMS`, before their weights. Those that do not apply are
+    0: `keep_ratio` without a target, `reference_agreement` where no edit is known.
 
-
-@dataclass(frozen=True)
-class Output:
-    """The output of an edit in beats of the source.
-
-    Attributes:
-        grid: of the recording, `N` beats.
-        clips: hard cuts on beats, back to back, as `EditState.clips` returns them.
+    Args:
+        tables: of the recordings that `edits.task` counts.
+        edits: the finished edits.
+        config: the weights.
     """
-
-    grid: BeatGrid
-    clips: tuple[Clip, ...]
-
-    @cached_property
-    def spans(self) -> tuple[Run, ...]:
-        """The source beats of each clip, one for one."""
-        lines = self.grid.edges_s
-        middle_s = lines[:-1] + np.diff(lines) / 2
-        return tuple(
-            Run(
-                int(np.searchsorted(middle_s, clip.source_start_s)),
-                int(np.searchsorted(middle_s, clip.source_end_s)),
-                clip.reverse,
-            )
-            for clip in self.clips
-        )
-
-    @cached_property
-    def runs(self) -> tuple[Run, ...]:
-        """Clips that continue each other in the source, merged: between runs there is a join."""
-        runs: list[Run] = []
-        for span in self.spans:
-            previous = runs[-1] if runs else None
-            forward = previous is not None and not (previous.reverse or span.reverse)
-            if previous is not None and forward and previous.end == span.start:
-                runs[-1] = Run(previous.start, span.end)
-            else:
-                runs.append(span)
-        return tuple(runs)
-
-    @property
-    def duration_s(self) -> float:
-        """Length of the output in seconds."""
-        return sum((c.source_end_s - c.source_start_s) / c.rate for c in self.clips)
+    output = HeardOutput.of(tables, edits)
+    terms = np.stack([_TERMS[name](output) for name in REWARD_TERMS], axis=1)
+    total = terms @ np.array([getattr(config, name) for name in REWARD_TERMS])
+    if not np.all(np.isfinite(total)):
+        raise ValueError(f"rewards must be finite, but the terms {REWARD_TERMS} are {terms}")
+    return total, terms
 
 
 def total_reward(
@@ -135,251 +96,214 @@ def total_reward(
     demonstration: Demonstration | None,
     config: RewardConfig,
 ) -> RewardBreakdown:
-    """Return the reward of a finished edit: sum over the terms of weight x term.
+    """Return the reward of one finished edit: `total_rewards` of a batch of one.
 
-    `target_keep_ratio` is in [0, 1]. Terms that do not apply are 0: `keep_ratio` without a
-    target, `reference_agreement` and `leak_penalty` without a demonstration.
+    `target_keep_ratio` is in [0, 1], None when nothing was asked for.
     """
-    output, target = Output(track.grid, state.clips()), target_keep_ratio
-    truth = None if demonstration is None else demonstration.truth
-    terms = {
-        "keep_ratio": 0.0 if target is None else keep_ratio(output, target),
-        "section_coherence": section_coherence(output),
-        "phrase_alignment": phrase_alignment(output),
-        "edit_structure": edit_structure(output),
-        "audio_flow": audio_flow(output, track.features),
-        "action_diversity": action_diversity(state.actions),
-        "reference_agreement": 0.0 if truth is None else reference_agreement(output, truth),
-        "loop_penalty": loop_penalty(state.actions),
-        "jump_penalty": jump_penalty(state.actions),
-        "leak_penalty": 0.0 if truth is None else leak_penalty(output, truth),
-    }
-    total = sum(getattr(config, name) * value for name, value in terms.items())
-    if not math.isfinite(total):
-        raise ValueError(f"the reward of an edit must be finite, but its terms are {terms}")
-    return RewardBreakdown(total=total, terms=terms)
+    tables = RewardTables.of([track], [None if demonstration is None else demonstration.truth])
+    edits = FinishedEdits.of([state], [0], [target_keep_ratio])
+    total, terms = total_rewards(tables, edits, config)
+    names = zip(REWARD_TERMS, terms[0].tolist(), strict=True)
+    return RewardBreakdown(total=float(total[0]), terms=dict(names))
 
 
-def keep_ratio(output: Output, target: float) -> float:
-    """Return max(0, 1 - |r - target| / 0.5), r = output seconds / input seconds; in [0, 1]."""
-    if not output.clips:
-        return 0.0
-    distance = abs(output.duration_s / output.grid.duration_s - target)
-    return max(0.0, 1.0 - distance / KEEP_RATIO_TOLERANCE)
+def keep_ratio(output: HeardOutput) -> NDArray[np.float64]:
+    """Return [E] max(0, 1 - |r - target| / 0.5), r = output seconds / input seconds; in [0, 1]."""
+    rate, target = output.edits.rate, output.edits.target
+    output_s = output.sum_spans(output.span_s / rate)
+    distance = np.abs(output_s / output.tables.duration_s[output.task] - target)
+    near = np.maximum(0.0, 1.0 - distance / KEEP_RATIO_TOLERANCE)
+    return np.where(output.is_heard & ~np.isnan(target), near, 0.0)
 
 
-def section_coherence(output: Output) -> float:
-    """Return the mean over output beats of min(1, length of their run / a phrase); in [0, 1].
+def section_coherence(output: HeardOutput) -> NDArray[np.float64]:
+    """Return [E] the mean over output beats of min(1, length of their run / a phrase); in [0, 1].
 
     A phrase is four bars of the grid's meter, or the whole recording where that is shorter.
     """
-    phrase = min(output.grid.meter * BARS_PER_PHRASE, output.grid.n_beats)
-    lengths = np.array([run.end - run.start for run in output.runs], dtype=np.float64)
-    if lengths.sum() == 0:
-        return 0.0
-    return float(np.average(np.minimum(1.0, lengths / phrase), weights=lengths))
+    phrase = output.tables.phrase_beats[output.task[output.run_edit]]
+    whole = output.sum_runs(output.run_beats * np.minimum(1.0, output.run_beats / phrase))
+    return whole / np.maximum(1.0, output.n_beats)
 
 
-def phrase_alignment(output: Output) -> float:
-    """Return the mean over cut points of 1 on a phrase line, 0.5 on a bar line, else 0.
+def phrase_alignment(output: HeardOutput) -> NDArray[np.float64]:
+    """Return [E] max(0, 1 - sum over cut points of (1 - v) / 2 / P); in [0, 1].
 
-    Cut points are the starts and ends of all runs, less the ends of the recording; an output
-    without a cut point earns 1. In [0, 1].
+    Cut points are the starts and ends of all runs: v is 1 on a phrase line or at an end of the
+    recording, 0.5 on a bar line, else 0. P is the output's length in phrases, at least 1, so a join
+    between beats in every phrase leaves nothing.
     """
-    if not output.runs:
-        return 0.0
-    n_beats = output.grid.n_beats
-    lines = _line_values(output.grid)
-    points = [p for run in output.runs for p in (run.start, run.end) if 0 < p < n_beats]
-    return float(np.mean(lines[points])) if points else 1.0
+    values = output.at_lines(output.run_start) + output.at_lines(output.run_end)
+    return _left_after(output, output.sum_runs(2.0 - values) / 2.0)
 
 
-def edit_structure(output: Output) -> float:
-    """Return the mean of four shares, each in [0, 1].
+def edit_structure(output: HeardOutput) -> NDArray[np.float64]:
+    """Return [E] max(0, 1 - defects / P), P the output's length in phrases, at least 1; in [0, 1].
 
-    - the output starts at a beginning: 1 at a phrase line (or the recording's start), 0.5 at a
-      bar line, else 0;
-    - it ends at an ending, in the same way;
-    - no orphans: share of the output's beats in runs of at least a bar;
-    - in order: share of the joins that go forward in the recording (1 without joins).
+    Defects: the output does not start at a beginning or end at an ending (each 0.5 on a bar line,
+    1 off it, 0 on a phrase line or at the recording's ends); each orphan, a run shorter than a bar;
+    each join that goes back in the recording.
     """
-    runs, grid = output.runs, output.grid
-    if not runs:
-        return 0.0
-    lines = _line_values(grid)
-    lengths = np.array([run.end - run.start for run in runs], dtype=np.float64)
-    whole = float(lengths[lengths >= min(grid.meter, grid.n_beats)].sum() / lengths.sum())
-    forward = [b.start >= a.end for a, b in pairwise(runs)]
-    in_order = float(np.mean(forward)) if forward else 1.0
-    return float(np.mean([lines[runs[0].start], lines[runs[-1].end], whole, in_order]))
+    bar = output.tables.bar_beats[output.task[output.run_edit]]
+    defects = (output.run_beats < bar).astype(np.float64)
+    goes_back = output.run_start[output.join] < output.run_end[output.join - 1]
+    defects[output.join] += goes_back
+    is_first = np.ones(len(output.run_edit), dtype=bool)
+    is_first[output.join] = False
+    is_last = np.ones(len(output.run_edit), dtype=bool)
+    is_last[output.join - 1] = False
+    defects += is_first * (1.0 - output.at_lines(output.run_start))
+    defects += is_last * (1.0 - output.at_lines(output.run_end))
+    return _left_after(output, output.sum_runs(defects))
 
 
-def audio_flow(output: Output, features: NDArray[np.float32]) -> float:
-    """Return how ordinary the output's joins sound, in [0, 1]; 1 without joins.
+def audio_flow(output: HeardOutput) -> NDArray[np.float64]:
+    """Return [E] how ordinary the output's joins sound, in [0, 1]; 1 without joins.
 
-    For a join from beat a to beat b, and for each of timbre (MFCC), harmony (chroma) and level
-    (dB): p is the share of the recording's own beat-to-beat changes that are at least as large
-    as the change from a to b, and the join scores min(1, 2 p): 1 up to the median change, 0
-    beyond the largest. The term is max(0, 1 - sum over joins of (1 - mean score) / P), P the
-    output's length in phrases, at least 1: a rough join every phrase leaves nothing, a single
-    one in a long track costs little.
-
-    Args:
-        output: the edit.
-        features: [N, 121] columns `FEATURE_NAMES`.
+    For a join from beat a to beat b, and for each of timbre (MFCC), harmony (chroma) and level (dB,
+    with the gains of both sides): p is the share of the recording's own beat-to-beat changes that
+    are at least as large as the change from a to b, and the join scores min(1, 2 p): 1 up to the
+    median change, 0 beyond the largest. The term is max(0, 1 - sum over joins of (1 - mean score)
+    / P), P the output's length in phrases, at least 1: a rough join every phrase leaves nothing, a
+    single one in a long track costs little. A step of the gain where the source plays on counts as
+    a join.
     """
-    runs = output.runs
-    if not runs:
-        return 0.0
-    before = np.array([run.start if run.reverse else run.end - 1 for run in runs[:-1]], dtype=int)
-    after = np.array([run.end - 1 if run.reverse else run.start for run in runs[1:]], dtype=int)
-    if len(before) == 0 or len(features) < 2:
-        return 1.0
-    scores = []
-    for columns in (_TIMBRE, _HARMONY, _LEVEL):
-        values = features[:, columns].astype(np.float64)
-        values = values / np.maximum(values.std(axis=0), 1e-6)
-        own = np.sort(np.linalg.norm(np.diff(values, axis=0), axis=1))
-        change = np.linalg.norm(values[after] - values[before], axis=1)
-        at_least = 1.0 - np.searchsorted(own, change * (1 - 1e-9)) / len(own)
-        scores.append(np.minimum(1.0, 2.0 * at_least))
-    phrases = sum(run.end - run.start for run in runs) / (output.grid.meter * BARS_PER_PHRASE)
-    roughness = float(np.sum(1.0 - np.mean(scores, axis=0)))
-    return max(0.0, 1.0 - roughness / max(1.0, phrases))
+    edits, tables = output.edits, output.tables
+    step_db = np.diff(edits.gain_db)
+    same_edit = output.span_edit[1:] == output.span_edit[:-1]
+    after = np.flatnonzero(same_edit & (output.is_break[1:] | (step_db != 0.0))) + 1
+    before, task = after - 1, output.task[output.span_edit[after]]
+    last = np.where(edits.reverse[before], edits.start[before], edits.end[before] - 1)
+    first = np.where(edits.reverse[after], edits.end[after] - 1, edits.start[after])
+    rows = tables.first_beat[task]
+    difference = tables.sound[rows + first] - tables.sound[rows + last]
+    difference[:, KINDS["level"]] += (step_db[before] / tables.level_std_db[task])[:, None]
+    rough = 1.0 - _ordinary(tables, task, distances(difference)).mean(axis=0)
+    return _left_after(output, output.sum_edits(output.span_edit[after], rough))
 
 
-def action_diversity(actions: Sequence[Action]) -> float:
-    """Return min(1, H / log 3), H the entropy of the action types used; in [0, 1]."""
-    if not actions:
-        return 0.0
-    counts = np.array(list(Counter(action.type for action in actions).values()))
-    shares = counts / counts.sum()
-    entropy = float(-(shares * np.log(shares)).sum())
-    return max(0.0, min(1.0, entropy / math.log(DIVERSE_TYPES)))
+def _ordinary(
+    tables: RewardTables, task: NDArray[np.int64], change: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return [kinds, J] min(1, 2 p) of changes [kinds, J], p as in `audio_flow`."""
+    share = np.minimum(change * (1.0 - 1e-6) / tables.largest_change[:, task], 1.5)
+    n_own = np.maximum(tables.n_changes[task], 1)
+    scores = np.ones_like(change)
+    for kind, own in enumerate(tables.change):
+        smaller = np.searchsorted(own, share[kind] + 2.0 * task) - tables.first_change[task]
+        scores[kind] = np.minimum(1.0, 2.0 * (1.0 - smaller / n_own))
+    return np.where(tables.n_changes[task] > 0, scores, 1.0)
 
 
-def reference_agreement(output: Output, truth: Truth) -> float:
-    """Return the chance-corrected, order-aware agreement with a known edit; in [0, 1].
+def action_diversity(output: HeardOutput) -> NDArray[np.float64]:
+    """Return [E] min(1, H / log 3), H the entropy of how beats were treated; in [0, 1].
 
-    Cohen's kappa, floored at 0, between "is in the output" and "belongs in it", in seconds,
-    weighted by the truth's confidence. A second of the output is right if it is wanted, or as
-    good a copy of what is, and lies on the heaviest chain of output beats whose places in the
-    finished piece increase: so playing a passage twice, or out of order, counts once, and any
-    of equally good copies is right. Beats that are played backwards, at another speed or pitch,
-    through a shelf or an effect, or under a fade inside the output are not the seconds that the
-    reference kept. Silence, everything, or a random choice agree by chance only: 0.
-
-    TP are right output seconds, FP the others, FN wanted seconds that are not right, TN the
-    rest of the recording, and the unwanted side counts as 10% of it at least:
-    kappa = 2 (TP TN - FN FP) / ((TP + FP)(FP + TN) + (TP + FN)(FN + TN)).
+    Treatments, by beats: left out; heard as recorded; at another speed or pitch; coloured by a
+    shelf or an effect; backwards; under a fade inside the output. Mild: it tells an editor that
+    does one thing only from others, and is worth less than a bar of a right edit.
     """
-    good_s, weight_s, piece_s = _beats_of_truth(output.grid, truth)
-    beats = [
-        beat
-        for index, (clip, span) in enumerate(zip(output.clips, output.spans, strict=True))
-        if _is_plain(clip, first=index == 0, last=index == len(output.clips) - 1)
-        for beat in range(span.start, span.end)
-        if good_s[beat] > 0
-    ]
-    played_s = sum(float(weight_s[span.start : span.end].sum()) for span in output.spans)
-    wanted_s = sum((s.end_s - s.start_s) * s.confidence for s in truth.segments if s.wanted)
-    right = min(heaviest_increasing(piece_s[beats], good_s[beats]), wanted_s)
-    wrong, missed = played_s - right, wanted_s - right
-    total_s = float(weight_s.sum())
-    spare = max(0.0, MIN_UNWANTED_SHARE * total_s - (total_s - wanted_s))
-    rest = max(0.0, total_s - right - wrong - missed) + spare
-    chance = (right + wrong) * (wrong + rest) + (right + missed) * (missed + rest)
-    return max(0.0, 2.0 * (right * rest - missed * wrong) / chance) if chance > 0 else 0.0
+    edits, n_edits = output.edits, len(output.edits)
+    moved = (edits.rate != 1.0) | (edits.semitones != 0.0)
+    coloured = (edits.eq_low_db != 0.0) | (edits.eq_high_db != 0.0)
+    coloured |= (edits.distortion != 0.0) | (edits.reverb != 0.0)
+    processed = is_processed(output)
+    kinds = [~processed, edits.reverse, moved, coloured]
+    treatment = np.select(kinds, np.arange(len(kinds)), default=len(kinds))
+    n_kinds = len(kinds) + 2
+    beats = np.bincount(
+        output.span_edit * n_kinds + treatment,
+        weights=edits.end - edits.start,
+        minlength=n_edits * n_kinds,
+    ).reshape(n_edits, n_kinds)
+    beats[:, -1] = output.tables.n_beats[output.task] - _beats_heard(output)
+    shares = beats / beats.sum(axis=1, keepdims=True)
+    entropy = -(shares * np.log(np.where(shares > 0.0, shares, 1.0))).sum(axis=1)
+    return np.clip(entropy / math.log(DIVERSE_TREATMENTS), 0.0, 1.0)
 
 
-def loop_penalty(actions: Sequence[Action]) -> float:
-    """Return -(share of the loops beyond 2 + 1 for every 3 cuts); in [-1, 0].
+def _beats_heard(output: HeardOutput) -> NDArray[np.int64]:
+    """Return [E] how many beats of the recording are heard at all."""
+    n_lines = output.tables.n_beats[output.task] + 1
+    first = np.cumsum(n_lines) - n_lines
+    size, at = int(n_lines.sum()), first[output.run_edit]
+    rises = np.bincount(at + output.run_start, minlength=size)
+    falls = np.bincount(at + output.run_end, minlength=size)
+    return np.add.reduceat(np.cumsum(rises - falls) > 0, first, dtype=np.int64)
 
-    LOOP and REPEAT_PREV are loops, CUT and SKIP are cuts.
+
+def reference_agreement(output: HeardOutput) -> NDArray[np.float64]:
+    """Return [E] the chance-corrected, order-aware agreement with a known edit; in [0, 1].
+
+    Cohen's kappa between "is in the output" and "belongs in it", in seconds; see
+    `reward_agreement`. Silence, everything, or a random choice agree by chance only: 0.
     """
-    loops = sum(action.type in (ActionType.LOOP, ActionType.REPEAT_PREV) for action in actions)
-    cuts = sum(action.type in (ActionType.CUT, ActionType.SKIP) for action in actions)
-    excess = max(0, loops - FREE_LOOPS - cuts // CUTS_PER_LOOP)
-    return -excess / loops if excess else 0.0
+    return agreement(output)
 
 
-def jump_penalty(actions: Sequence[Action]) -> float:
-    """Return -(share of JUMP_BACK beyond 25% of the actions) / 75%; in [-1, 0]."""
-    if not actions:
-        return 0.0
-    share = sum(action.type == ActionType.JUMP_BACK for action in actions) / len(actions)
-    return -max(0.0, share - FREE_JUMP_SHARE) / (1.0 - FREE_JUMP_SHARE)
+def loop_penalty(output: HeardOutput) -> NDArray[np.float64]:
+    """Return [E] -(share of the loops beyond 2 + 1 for every 3 cuts); in [-1, 0].
 
-
-def leak_penalty(output: Output, truth: Truth) -> float:
-    """Return -(share of the output's source seconds that are known to be bad); in [-1, 0].
-
-    Bad is what is neither wanted nor as good as a wanted copy, weighted by confidence.
+    LOOP and REPEAT_PREV are loops; a cut is CUT and SKIP actions one after the other, in whatever
+    sizes they are spelled.
     """
-    bad = np.array([(not (s.wanted or s.equally_good)) * s.confidence for s in truth.segments])
-    bad_s = truth.share(output.grid.edges_s, bad) * output.grid.durations_s
-    played_s = sum(float(output.grid.durations_s[r.start : r.end].sum()) for r in output.spans)
-    leaked_s = sum(float(bad_s[r.start : r.end].sum()) for r in output.spans)
-    return -min(1.0, leaked_s / played_s) if played_s > 0 else 0.0
+    kind, edit = output.edits.actions[:, 0], _edit_of_actions(output)
+    is_cut = np.isin(kind, _CUTS)
+    begins = is_cut.copy()
+    begins[1:] &= ~(is_cut[:-1] & (edit[1:] == edit[:-1]))
+    loops, cuts = _count(output, np.isin(kind, _LOOPS)), _count(output, begins)
+    excess = np.maximum(0, loops - FREE_LOOPS - cuts // CUTS_PER_LOOP)
+    return -excess / np.maximum(1, loops)
 
 
-def heaviest_increasing(places: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
-    """Return the largest total weight of a subsequence whose places strictly increase.
+def jump_penalty(output: HeardOutput) -> NDArray[np.float64]:
+    """Return [E] -(share of JUMP_BACK beyond 25% of the decisions) / 75%; in [-1, 0].
 
-    Args:
-        places: [n] in the order heard.
-        weights: [n], positive.
-
-    One pass with a Fenwick tree of prefix maxima: O(n log n).
+    Each jump is a decision, and so are actions of one type and amount one after the other, in
+    whatever sizes they are spelled.
     """
-    ranks = sorted(set(places.tolist()))
-    best = [0.0] * (len(ranks) + 1)
-    for place, weight in zip(places.tolist(), weights.tolist(), strict=True):
-        rank = bisect_left(ranks, place)
-        total, node = 0.0, rank
-        while node > 0:
-            total = max(total, best[node])
-            node -= node & -node
-        total, node = total + weight, rank + 1
-        while node < len(best):
-            best[node] = max(best[node], total)
-            node += node & -node
-    return max(best)
+    rows, edit = output.edits.actions, _edit_of_actions(output)
+    is_jump = rows[:, 0] == ActionType.JUMP_BACK
+    is_new = np.ones(len(rows), dtype=bool)
+    same = (rows[1:, 0] == rows[:-1, 0]) & (rows[1:, 2] == rows[:-1, 2])
+    is_new[1:] = is_jump[1:] | ~same | (edit[1:] != edit[:-1])
+    share = _count(output, is_jump) / np.maximum(1, _count(output, is_new))
+    return -np.maximum(0.0, share - FREE_JUMP_SHARE) / (1.0 - FREE_JUMP_SHARE)
 
 
-def _line_values(grid: BeatGrid) -> NDArray[np.float64]:
-    """Return [N + 1] 1 on phrase lines and the recording's ends, 0.5 on bar lines, else 0."""
-    values = np.zeros(grid.n_beats + 1)
-    values[grid.bar_lines()] = 0.5
-    values[grid.phrase_lines()] = 1.0
-    return values
+def leak_penalty(output: HeardOutput) -> NDArray[np.float64]:
+    """Return [E] -(share of the output's source seconds that are dead air); in [-1, 0].
 
-
-def _beats_of_truth(grid: BeatGrid, truth: Truth) -> tuple[NDArray, NDArray, NDArray]:
-    """Return ([N] right seconds, [N] seconds, [N] place in the piece) of each beat.
-
-    Seconds are weighted by confidence. The place is that of the middle of the right segment
-    that fills most of the beat: a beat which holds its edge still follows the beat before it.
+    Dead air is what any listener hears to be no music, without a label: beats 45 dB below the loud
+    ones of the recording (`reward_tables`).
     """
-    starts_s, ends_s = grid.edges_s[:-1], grid.edges_s[1:]
-    good_s, most_s, place_s = np.zeros((3, grid.n_beats))
-    for segment in truth.segments:
-        if segment.piece_start_s is None or not (segment.wanted or segment.equally_good):
-            continue
-        first_s, last_s = np.maximum(starts_s, segment.start_s), np.minimum(ends_s, segment.end_s)
-        inside_s = np.maximum(0.0, last_s - first_s) * segment.confidence
-        good_s += inside_s
-        middle_s = (first_s + last_s) / 2 - segment.start_s + segment.piece_start_s
-        place_s = np.where(inside_s > most_s, middle_s, place_s)
-        most_s = np.maximum(most_s, inside_s)
-    confidence = truth.share(grid.edges_s, np.array([s.confidence for s in truth.segments]))
-    return good_s, confidence * grid.durations_s, place_s
+    dead_s = output.sum_spans(output.between_lines(output.tables.dead_s))
+    played_s = output.sum_spans(output.span_s)
+    return -dead_s / np.where(played_s > 0.0, played_s, 1.0)
 
 
-def _is_plain(clip: Clip, *, first: bool, last: bool) -> bool:
-    """Return whether the clip is heard as recorded, but for its level and fades at the ends."""
-    untouched = clip.rate == 1.0 and clip.semitones == 0.0 and not clip.reverse
-    dry = clip.distortion == 0.0 and clip.reverb == 0.0
-    flat = clip.eq_low_db == 0.0 and clip.eq_high_db == 0.0
-    unfaded = (first or clip.fade_in_s == 0.0) and (last or clip.fade_out_s == 0.0)
-    return untouched and dry and flat and unfaded
+def _left_after(output: HeardOutput, defects: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return [E] max(0, 1 - defects / P) where something is heard, else 0."""
+    return np.where(output.is_heard, np.maximum(0.0, 1.0 - defects / output.n_phrases), 0.0)
+
+
+def _edit_of_actions(output: HeardOutput) -> NDArray[np.int64]:
+    return np.repeat(np.arange(len(output.edits)), np.diff(output.edits.first_action))
+
+
+def _count(output: HeardOutput, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return [E] how many actions [A] of each edit are chosen."""
+    return np.bincount(_edit_of_actions(output)[chosen], minlength=len(output.edits))
+
+
+_TERMS = {
+    "keep_ratio": keep_ratio,
+    "section_coherence": section_coherence,
+    "phrase_alignment": phrase_alignment,
+    "edit_structure": edit_structure,
+    "audio_flow": audio_flow,
+    "action_diversity": action_diversity,
+    "reference_agreement": reference_agreement,
+    "loop_penalty": loop_penalty,
+    "jump_penalty": jump_penalty,
+    "leak_penalty": leak_penalty,
+}

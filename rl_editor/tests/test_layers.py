@@ -19,7 +19,7 @@ STAGES = {
     "edit language": """
         action_sounds actions beat_script edit_state edl edl_fields edl_types effects grid_lines
         join_measures join_search
-        joins render replay script_search spans spelling""",
+        joins finished_edits render replay script_search spans spelling""",
     "dataset": """
         alignment alignment_cache alignment_clips alignment_truth coarse_match cut_points
         demonstrations edit_list_truth envelope_match jump_path line_fit line_search log_spectra match_review
@@ -28,7 +28,9 @@ STAGES = {
         session_flaws session_making
         session_colour session_plan session_settings session_sounds session_speech sessions truth
         span_levels training_items truth_store twin_choice waveform_match""",
-    "environment": "environment observation rewards subprocess_vec_env vector_environment",
+    "environment": """
+        environment heard_output observation reward_agreement reward_tables rewards
+        subprocess_vec_env vector_environment""",
     "agent": """
         agent attention auxiliary_tasks encoder heard_twice numpy_policy planner policy_inputs""",
     "training": """

@@ -1,0 +1,153 @@
+"""Finished edits of many recordings as arrays: what the reward is computed from.
+
+An edit is what is heard, spans of source beats in output order, and the actions that spelled it.
+`E` edits hold `K` spans and `A` actions together; those of edit `e` are the rows
+`first_span[e]:first_span[e + 1]` and `first_action[e]:first_action[e + 1]`.
+
+In: `EditState`s, or arrays that a batch environment keeps itself. Out: `FinishedEdits`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rl_editor.actions import FADE_CURVES, Action
+from rl_editor.edit_state import EditState
+from rl_editor.spans import AS_IT_IS, Span
+
+NO_FADE = -1
+"""`fade_in` and `fade_out` of a span without a fade."""
+
+_PER_EDIT = ("task", "target")
+_OFFSETS = ("first_span", "first_action")
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedEdits:
+    """`E` finished edits.
+
+    Attributes:
+        task: [E] int64, index of the recording.
+        target: [E] float64, share of the recording that was asked for, NaN where nothing was.
+        first_span: [E + 1] int64, rows of the spans of each edit.
+        start, end: [K] int64, half-open range of beats of the recording.
+        rate: [K] float64, speed; 1 is as recorded.
+        gain_db, semitones, eq_low_db, eq_high_db: [K] float64, 0 is as recorded.
+        reverse: [K] bool, played backwards.
+        distortion, reverb: [K] float64 in [0, 1], 0 is dry.
+        fade_in, fade_out: [K] int64, index into `actions.FADE_CURVES` of a fade over the whole
+            span, or -1.
+        first_action: [E + 1] int64, rows of the actions of each edit.
+        actions: [A, 3] int64, type, size and amount.
+    """
+
+    task: NDArray[np.int64]
+    target: NDArray[np.float64]
+    first_span: NDArray[np.int64]
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    rate: NDArray[np.float64]
+    gain_db: NDArray[np.float64]
+    semitones: NDArray[np.float64]
+    reverse: NDArray[np.bool_]
+    eq_low_db: NDArray[np.float64]
+    eq_high_db: NDArray[np.float64]
+    distortion: NDArray[np.float64]
+    reverb: NDArray[np.float64]
+    fade_in: NDArray[np.int64]
+    fade_out: NDArray[np.int64]
+    first_action: NDArray[np.int64]
+    actions: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Return the number of edits, `E`."""
+        return len(self.task)
+
+    @classmethod
+    def of(
+        cls, states: Sequence[EditState], tasks: Sequence[int], targets: Sequence[float | None]
+    ) -> FinishedEdits:
+        """Return the edits of some states, as if each ended where it is.
+
+        Args:
+            states: [E].
+            tasks: [E] index of each state's recording.
+            targets: [E] share that was asked for, None where nothing was.
+        """
+        return cls.of_spans(
+            [state.spans() for state in states],
+            [state.actions for state in states],
+            tasks,
+            targets,
+        )
+
+    @classmethod
+    def of_spans(
+        cls,
+        spans: Sequence[Sequence[Span]],
+        actions: Sequence[Sequence[Action]],
+        tasks: Sequence[int],
+        targets: Sequence[float | None],
+    ) -> FinishedEdits:
+        """Return edits of which the spans in output order and the actions are known.
+
+        Spans that continue each other are one, as `spans.append` leaves them.
+        """
+        flat = [span for edit in spans for span in edit]
+        sounds = np.array(
+            [_NEUTRAL if s.sound is AS_IT_IS else _numbers(s) for s in flat], dtype=np.float64
+        ).reshape(len(flat), len(_SOUND_COLUMNS))
+        columns = dict(zip(_SOUND_COLUMNS, sounds.T, strict=True))
+        types = {"reverse": bool, "fade_in": np.int64, "fade_out": np.int64}
+        return cls(
+            task=np.array(tasks, dtype=np.int64),
+            target=np.array([np.nan if t is None else t for t in targets], dtype=np.float64),
+            first_span=_offsets(spans),
+            start=np.array([span.start for span in flat], dtype=np.int64),
+            end=np.array([span.end for span in flat], dtype=np.int64),
+            first_action=_offsets(actions),
+            actions=np.array([row for edit in actions for row in edit], np.int64).reshape(-1, 3),
+            **{
+                name: column.astype(types.get(name, np.float64)) for name, column in columns.items()
+            },
+        )
+
+    @classmethod
+    def join(cls, parts: Sequence[FinishedEdits]) -> FinishedEdits:
+        """Return the edits of all parts, one after the other."""
+        arrays = {}
+        for name in (f.name for f in fields(cls)):
+            columns = [getattr(part, name) for part in parts]
+            if name in _OFFSETS:
+                counts = np.concatenate([np.diff(column) for column in columns])
+                arrays[name] = np.concatenate([[0], np.cumsum(counts)])
+            else:
+                arrays[name] = np.concatenate(columns)
+        return cls(**arrays)
+
+
+_SOUND_COLUMNS = tuple(
+    f.name
+    for f in fields(FinishedEdits)
+    if f.name not in (*_PER_EDIT, *_OFFSETS, "start", "end", "actions")
+)
+
+
+def _numbers(span: Span) -> tuple[float, ...]:
+    """Return a span's sound in the order of `_SOUND_COLUMNS`."""
+    sound = span.sound._asdict()
+    for fade in ("fade_in", "fade_out"):
+        sound[fade] = NO_FADE if sound[fade] is None else FADE_CURVES.index(sound[fade])
+    return tuple(float(sound[name]) for name in _SOUND_COLUMNS)
+
+
+_NEUTRAL = _numbers(Span(0, 1))
+
+
+def _offsets(groups: Sequence[Sequence]) -> NDArray[np.int64]:
+    """Return [E + 1] the row where each group begins, and the number of all rows."""
+    return np.cumsum([0, *(len(group) for group in groups)], dtype=np.int64)

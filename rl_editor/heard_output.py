@@ -1,0 +1,120 @@
+"""What is heard of finished edits: runs of the source, and the joins between them.
+
+A run is source beats heard without a break, whatever was done to their sound: spans that play the
+source straight on are one run, so an edit has the same runs however it was spelled. Between two
+runs of an edit there is a join.
+
+In: `RewardTables`, `FinishedEdits`. Out: `HeardOutput`, arrays over `E` edits, `K` spans, `M` runs
+and `J` joins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rl_editor.finished_edits import FinishedEdits
+from rl_editor.reward_tables import RewardTables
+
+
+@dataclass(frozen=True, eq=False)
+class HeardOutput:
+    """The output of `E` edits in beats of their recordings.
+
+    Attributes:
+        tables, edits: where it comes from.
+        span_edit: [K] int64, edit of each span.
+        is_break: [K] bool, whether the span does not play on where the one before it ended; True
+            at each edit's first span.
+        run_edit: [M] int64, edit of each run.
+        run_start, run_end: [M] int64, half-open range of beats of the recording.
+        join: [J] int64, the run after each join; the one before it is the row before.
+    """
+
+    tables: RewardTables
+    edits: FinishedEdits
+    span_edit: NDArray[np.int64]
+    is_break: NDArray[np.bool_]
+    run_edit: NDArray[np.int64]
+    run_start: NDArray[np.int64]
+    run_end: NDArray[np.int64]
+    join: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, tables: RewardTables, edits: FinishedEdits) -> HeardOutput:
+        """Return the output of finished edits."""
+        n_spans = len(edits.start)
+        span_edit = np.repeat(np.arange(len(edits)), np.diff(edits.first_span))
+        is_break = np.ones(n_spans, dtype=bool)
+        turned = edits.reverse[1:] | edits.reverse[:-1]
+        is_break[1:] = (
+            (span_edit[1:] != span_edit[:-1]) | (edits.start[1:] != edits.end[:-1]) | turned
+        )
+        first = np.flatnonzero(is_break)
+        last = np.append(first, n_spans)[1:] - 1
+        run_edit = span_edit[first]
+        return cls(
+            tables=tables,
+            edits=edits,
+            span_edit=span_edit,
+            is_break=is_break,
+            run_edit=run_edit,
+            run_start=edits.start[first],
+            run_end=edits.end[last],
+            join=np.flatnonzero(run_edit[1:] == run_edit[:-1]) + 1,
+        )
+
+    @cached_property
+    def task(self) -> NDArray[np.int64]:
+        """[E] recording of each edit."""
+        return self.edits.task
+
+    @cached_property
+    def run_beats(self) -> NDArray[np.int64]:
+        """[M] length of each run."""
+        return self.run_end - self.run_start
+
+    @cached_property
+    def n_beats(self) -> NDArray[np.float64]:
+        """[E] length of the output, in beats of the source."""
+        return self.sum_runs(self.run_beats)
+
+    @cached_property
+    def is_heard(self) -> NDArray[np.bool_]:
+        """[E] whether there is any output."""
+        return self.n_beats > 0
+
+    @cached_property
+    def n_phrases(self) -> NDArray[np.float64]:
+        """[E] length of the output in phrases, at least 1."""
+        return np.maximum(1.0, self.n_beats / self.tables.phrase_beats[self.task])
+
+    @cached_property
+    def span_s(self) -> NDArray[np.float64]:
+        """[K] seconds of source that each span plays."""
+        return self.between_lines(self.tables.edge_s)
+
+    def sum_runs(self, values: NDArray) -> NDArray[np.float64]:
+        """Return [E] the sum over each edit's runs of values [M]."""
+        return self.sum_edits(self.run_edit, values)
+
+    def sum_spans(self, values: NDArray) -> NDArray[np.float64]:
+        """Return [E] the sum over each edit's spans of values [K]."""
+        return self.sum_edits(self.span_edit, values)
+
+    def sum_edits(self, edit: NDArray[np.int64], values: NDArray) -> NDArray[np.float64]:
+        """Return [E] the sum over each edit of values [n], whose edits are `edit` [n]."""
+        sums = np.bincount(edit, weights=values, minlength=len(self.edits))
+        return sums.astype(np.float64, copy=False)
+
+    def between_lines(self, before_line: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return [K] how much of a quantity, given before each line [L], each span covers."""
+        first = self.tables.first_line[self.task[self.span_edit]]
+        return before_line[first + self.edits.end] - before_line[first + self.edits.start]
+
+    def at_lines(self, lines: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return [M] the value of the line of the recording that each run has there."""
+        return self.tables.line_value[self.tables.first_line[self.task[self.run_edit]] + lines]
