@@ -21,19 +21,17 @@ from rl_editor.effects import FADE_CURVES as FADE_LAWS
 from rl_editor.grid import steady_grid
 from rl_editor.spans import Sound
 
-MAX_DISTANCE = 0.5
-"""Sounds that are farther apart are not the same, in steps of the action space (`distance`)."""
-_STEPS = {
-    "gain_db": 3.0,
-    "semitones": 0.25,
-    "eq_low_db": 3.0,
-    "eq_high_db": 3.0,
-    "distortion": 0.2,
-    "reverb": 0.2,
-}
+TOLERANCE = 0.5
+"""Most that one effect of two sounds that pass for the same differs by, in steps (`steps`)."""
 _STEP_OF_RATE = math.log(1.03)
-_OTHER_SOUND = 100.0
-"""Distance of what cannot be mistaken for each other: backwards, another fade."""
+_STEPS = {
+    "level": ("gain_db", 3.0),
+    "pitch": ("semitones", 0.25),
+    "lows": ("eq_low_db", 3.0),
+    "highs": ("eq_high_db", 3.0),
+    "distortion": ("distortion", 0.2),
+    "reverberation": ("reverb", 0.2),
+}
 
 
 @lru_cache(maxsize=1)
@@ -68,33 +66,44 @@ def clip_sound(clip: Clip) -> Sound:
     )
 
 
-def distance(one: Sound, other: Sound) -> float:
-    """Return how far two sounds are apart, in steps of the action space, summed over effects.
+def steps(one: Sound, other: Sound) -> dict[str, float]:
+    """Return how far two sounds are apart in each effect, in steps of the action space.
 
     A step is the smallest change an action makes: 3 dB of level or of a shelf, 3% of speed, a
-    quarter of a semitone, 0.2 of distortion or reverb.
+    quarter of a semitone, 0.2 of distortion or reverb. What has no steps is 0 or infinity.
     """
-    apart = sum(abs(getattr(one, f) - getattr(other, f)) / step for f, step in _STEPS.items())
-    apart += abs(math.log(one.rate / other.rate)) / _STEP_OF_RATE
-    alike = (one.reverse, one.fade_in, one.fade_out) == (
-        other.reverse,
-        other.fade_in,
-        other.fade_out,
-    )
-    return apart if alike else apart + _OTHER_SOUND
+    apart = {
+        name: abs(getattr(one, field) - getattr(other, field)) / step
+        for name, (field, step) in _STEPS.items()
+    }
+    apart["speed"] = abs(math.log(one.rate / other.rate)) / _STEP_OF_RATE
+    apart["direction"] = 0.0 if one.reverse == other.reverse else math.inf
+    fades = (one.fade_in, one.fade_out) == (other.fade_in, other.fade_out)
+    apart["fades"] = 0.0 if fades else math.inf
+    return apart
+
+
+def differences(one: Sound, other: Sound) -> tuple[str, ...]:
+    """Return the names of the effects in which two sounds do not pass for the same."""
+    return tuple(name for name, apart in steps(one, other).items() if apart > TOLERANCE)
 
 
 def nearest_action(sound: Sound) -> tuple[ActionType, Amount]:
     """Return the type and amount whose sound is nearest; KEEP where nothing comes nearer."""
     sounds = played_sounds()
     keep = (ActionType.KEEP, Amount.NEUTRAL)
-    return min(sounds, key=lambda act: (distance(sounds[act], sound), act != keep))
+
+    def order(act: tuple[ActionType, Amount]) -> tuple[int, float, bool]:
+        different = len(differences(sounds[act], sound))
+        return different, sum(steps(sounds[act], sound).values()), act != keep
+
+    return min(sounds, key=order)
 
 
 def matches_level(gain_db: float, matching_db: float) -> bool:
     """Return whether a level is that of the clip before rather than one of the fixed steps."""
     fixed = min(abs(gain_db - step) for step in (*GAIN_DB, 0.0))
-    return abs(gain_db - matching_db) < min(fixed, MAX_DISTANCE * _STEPS["gain_db"])
+    return abs(gain_db - matching_db) < min(fixed, TOLERANCE * _STEPS["level"][1])
 
 
 @lru_cache(maxsize=16)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rl_editor import alignment, alignment_truth
 from rl_editor.alignment import EditSpan
-from rl_editor.alignment_clips import clips_of
+from rl_editor.alignment_clips import clips_of, mastering_words
 from rl_editor.audio import read_mono
 from rl_editor.cache import Cache, file_sha256, track_key
 from rl_editor.config import AnalysisConfig, to_dict
@@ -47,7 +47,7 @@ def aligned_truth(raw_path: Path, edit_path: Path, cache: Cache | None) -> Truth
         alignment.check_related(*files, aligned.matched_share)
         sr = AnalysisConfig().sr
         found = alignment_truth.truth(aligned, read_mono(raw_path, sr), sr)
-        found = dataclasses.replace(found, clips=clips_of(aligned))
+        found = dataclasses.replace(found, clips=clips_of(aligned), notes=mastering_words(aligned))
         store_truth(key, found, cache)
     return found
 

@@ -1,6 +1,9 @@
 """An aligned human edit as the clips of a decision list.
 
-In: `Alignment`. Out: `Clip`s in the order of the edit, levels against the level of the whole.
+What was done to the whole edit (its level, its speed, its pitch) is mastering, not editing: a clip
+says what was done to its span beyond that.
+
+In: `Alignment`. Out: `Clip`s in the order of the edit, and a sentence about the whole.
 """
 
 from __future__ import annotations
@@ -10,36 +13,57 @@ import numpy as np
 from rl_editor.alignment import Alignment, EditSpan
 from rl_editor.edl import Clip
 
+MIN_SPEED_CHANGE, MIN_SEMITONES = 0.002, 0.05
+"""Less of the whole edit is not told."""
+
 
 def clips_of(alignment: Alignment) -> tuple[Clip, ...]:
-    """Return the spans of an alignment as clips.
-
-    How much louder a mix or master is throughout says nothing about the editing: a clip's
-    `gain_db` is its span's less the median over the edit's seconds. Where several things were
-    done to the whole edit, they are in each clip.
-    """
-    if not alignment.spans:
+    """Return the spans of an alignment as clips: gain, speed and pitch against the usual ones."""
+    spans = alignment.spans
+    if not spans:
         return ()
-    usual_db = _usual_gain_db(alignment.spans)
+    usual_db, usual_speed, usual_semitones = _usual(spans)
     return tuple(
         Clip(
             source_start_s=max(0.0, span.raw_start_s),
             source_end_s=min(span.raw_end_s, alignment.raw_duration_s),
-            timeline_start_s=span.edit_start_s,
+            timeline_start_s=span.edit_start_s * usual_speed,
             gain_db=span.gain_db - usual_db,
-            fade_in_s=span.fade_in_s,
-            fade_out_s=span.fade_out_s,
-            rate=span.speed,
-            semitones=span.pitch_semitones,
+            fade_in_s=span.fade_in_s * usual_speed,
+            fade_out_s=span.fade_out_s * usual_speed,
+            rate=span.speed / usual_speed,
+            semitones=span.pitch_semitones - usual_semitones,
         )
-        for span in alignment.spans
+        for span in spans
     )
 
 
-def _usual_gain_db(spans: tuple[EditSpan, ...]) -> float:
-    """Return the median gain over the seconds of the edit."""
-    gains_db = np.array([span.gain_db for span in spans])
+def mastering_words(alignment: Alignment) -> tuple[str, ...]:
+    """Return a sentence about the speed and pitch of the whole edit, if they are other ones."""
+    if not alignment.spans:
+        return ()
+    _, speed, semitones = _usual(alignment.spans)
+    words = []
+    if abs(speed - 1.0) > MIN_SPEED_CHANGE:
+        words.append(f"{speed:.3f} times as fast")
+    if abs(semitones) > MIN_SEMITONES:
+        words.append(f"{semitones:+.2f} semitones away")
+    if not words:
+        return ()
+    return (f"The whole edit is {', '.join(words)}, which counts as mastering, not as editing.",)
+
+
+def _usual(spans: tuple[EditSpan, ...]) -> tuple[float, float, float]:
+    """Return the medians over the seconds of the edit: gain in dB, speed, semitones."""
     lengths_s = np.array([span.edit_end_s - span.edit_start_s for span in spans])
-    order = np.argsort(gains_db)
-    passed_s = np.cumsum(lengths_s[order])
-    return float(gains_db[order][np.searchsorted(passed_s, passed_s[-1] / 2)])
+
+    def median(values: list[float]) -> float:
+        order = np.argsort(values)
+        passed_s = np.cumsum(lengths_s[order])
+        return values[order[np.searchsorted(passed_s, passed_s[-1] / 2)]]
+
+    return (
+        median([span.gain_db for span in spans]),
+        median([span.speed for span in spans]),
+        median([span.pitch_semitones for span in spans]),
+    )

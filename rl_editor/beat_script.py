@@ -17,9 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from rl_editor.action_sounds import (
-    MAX_DISTANCE,
     clip_sound,
-    distance,
+    differences,
     fade_amount,
     matches_level,
     nearest_action,
@@ -111,8 +110,8 @@ class _Writing:
     context: EditContext
     parts: list[Part] = field(default_factory=list)
     heard: tuple[Span, ...] = ()
-    lost_s: dict[str, float] = field(default_factory=dict)
-    """Length of what is not expressed, by what was done to it."""
+    lost: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
+    """What is not expressed, by what was done to it: seconds and particulars of each clip."""
 
     def add(self, part: Part) -> None:
         if self.parts and part.continues(self.parts[-1]):
@@ -121,10 +120,12 @@ class _Writing:
             self.parts.append(part)
         self.heard = append(self.heard, Span(part.start, part.end, part.sound))
 
-    def lose(self, what: str, start: int, end: int) -> None:
+    def lose(self, what: str, start: int, end: int, particulars: str) -> None:
         edges_s = self.context.edges_s
-        length_s = float(edges_s[end] - edges_s[start])
-        self.lost_s[what] = self.lost_s.get(what, 0.0) + length_s
+        particulars = f"at {format_time(edges_s[start])} {particulars}"
+        self.lost.setdefault(what, []).append(
+            (edges_s.item(end) - edges_s.item(start), particulars)
+        )
 
 
 def script(context: EditContext, clips: Sequence[Clip]) -> Script:
@@ -135,11 +136,15 @@ def script(context: EditContext, clips: Sequence[Clip]) -> Script:
             _write(writing, start, end, clip)
     foreign_s = _gaps_s(clips)
     if foreign_s > MIN_FOREIGN_S:
-        writing.lost_s["is not from this recording"] = foreign_s
-    sentences = [
-        f"{format_time(length_s)} of the edit {what}." for what, length_s in writing.lost_s.items()
-    ]
-    return Script(tuple(writing.parts), tuple(sentences))
+        writing.lost["is not from this recording"] = [(foreign_s, "")]
+    return Script(tuple(writing.parts), tuple(_sentence(*lost) for lost in writing.lost.items()))
+
+
+def _sentence(what: str, clips: Sequence[tuple[float, str]]) -> str:
+    seconds, particulars = zip(*clips, strict=True)
+    in_clips = f" in {len(clips)} clips" if len(clips) > 1 else ""
+    example = f" ({'such as ' if len(clips) > 1 else ''}{particulars[0]})" if particulars[0] else ""
+    return f"{format_time(sum(seconds))} of the edit{in_clips} {what}{example}."
 
 
 def _gaps_s(clips: Sequence[Clip]) -> float:
@@ -238,9 +243,8 @@ def _fade_span(
     if length_s < 0.5 * beat_s:
         return None
     if abs(edges_s[end] - edges_s[start] - length_s) > FADE_TOLERANCE_BEATS * beat_s:
-        writing.lose(
-            f"fades {side} over {length_s:.1f} s, which is no span of the grid", start, end
-        )
+        over = f"over {length_s:.1f} s"
+        writing.lose(f"fades {side} over what is no span of the grid", start, end, over)
         return None
     return start, end
 
@@ -250,17 +254,18 @@ def _write_fade(
 ) -> None:
     """Add a fade over the whole of `[start, end)`; no other effect goes with it."""
     amount = fade_amount(curve)
-    is_exact = distance(sound, AS_IT_IS) <= MAX_DISTANCE
-    if not is_exact:
-        writing.lose(f"fades and is {_words(sound)} at once, which no action does", start, end)
+    different = differences(sound, AS_IT_IS)
+    if different:
+        what = f"fades and has another {' and '.join(different)}, which no single action does"
+        writing.lose(what, start, end, _words(sound))
     made = played_sounds()[kind, amount]
-    writing.add(Part(start, end, kind, amount, made, is_exact=is_exact))
+    writing.add(Part(start, end, kind, amount, made, is_exact=not different))
 
 
 def _write_body(writing: _Writing, start: int, end: int, sound: Sound) -> None:
     lines = writing.context.lines
     matching_db = _matching_db(writing, start, end)
-    if distance(sound, Sound(gain_db=sound.gain_db)) == 0 and matching_db is not None:
+    if sound == Sound(gain_db=sound.gain_db) and matching_db is not None:
         one_action = len(largest_sizes(lines, start, end)) == 1
         if one_action and matches_level(sound.gain_db, matching_db):
             made = Sound(gain_db=matching_db)
@@ -268,8 +273,10 @@ def _write_body(writing: _Writing, start: int, end: int, sound: Sound) -> None:
             return
     kind, amount = nearest_action(sound)
     part = Part(start, end, kind, amount, played_sounds()[kind, amount])
-    if distance(sound, part.sound) > MAX_DISTANCE:
-        writing.lose(f"is {_words(sound)}, which no single action does", start, end)
+    if differences(sound, part.sound):
+        names = " and ".join(differences(sound, AS_IT_IS))
+        what = f"has another {names}, which no single action does"
+        writing.lose(what, start, end, _words(sound))
         part = Part(start, end, is_exact=False)
     for piece in _whole_spans(writing.context, part) if part.sound.reverse else [part]:
         writing.add(piece)

@@ -22,6 +22,7 @@ from rl_editor.edit_state import EditContext
 from rl_editor.features import FEATURE_NAMES
 from rl_editor.replay import ReplayedSpan, replayed, replayed_share
 from rl_editor.script_search import spell_script
+from rl_editor.spans import Span
 from rl_editor.track import Track
 from rl_editor.truth import Truth
 from rl_editor.units import format_time
@@ -99,7 +100,12 @@ def demonstrate(track: Track, truth: Truth) -> Demonstration:
         material=truth.materials(edges_s),
         equally_good=_share(truth, edges_s, (s.equally_good for s in truth.segments)),
         actions=state.actions,
-        unexpressed=(*asked.unexpressed, *_misplaced(edges_s, spans)),
+        unexpressed=(
+            *truth.notes,
+            *asked.unexpressed,
+            *_misplaced(edges_s, spans, state.played),
+            *_without_effect(edges_s, spans),
+        ),
         replayed_share=replayed_share(state, spans),
     )
 
@@ -108,16 +114,39 @@ def _share(truth: Truth, edges_s: NDArray[np.float64], values: Iterable[float]) 
     return truth.share(edges_s, np.array([float(v) for v in values]))
 
 
-def _misplaced(edges_s: NDArray[np.float64], spans: Sequence[ReplayedSpan]) -> tuple[str, ...]:
+def _misplaced(
+    edges_s: NDArray[np.float64], spans: Sequence[ReplayedSpan], played: NDArray[np.int64]
+) -> tuple[str, ...]:
     """Return sentences about what the actions do not play where it belongs."""
+    wrong = [s.span for s in spans if not s.is_in_order]
+    missing = [span for span in wrong if not played[span.start : span.end].any()]
+    elsewhere = [span for span in wrong if played[span.start : span.end].any()]
+    return tuple(
+        f"The passage {words} {is_so}, but no action can bring it there."
+        for is_so, found in (
+            ("belongs elsewhere in the finished piece", elsewhere),
+            ("belongs in the finished piece", missing),
+        )
+        for words in _stretches(edges_s, found)
+    )
+
+
+def _without_effect(edges_s: NDArray[np.float64], spans: Sequence[ReplayedSpan]) -> tuple[str, ...]:
+    """Return sentences about what the actions move and therefore play as it is."""
+    moved = [s.span for s in spans if s.is_in_order and not s.has_sound]
+    return tuple(
+        f"The passage {words} has an effect in the finished piece, but no action both moves it "
+        "and has that effect."
+        for words in _stretches(edges_s, moved)
+    )
+
+
+def _stretches(edges_s: NDArray[np.float64], spans: Sequence[Span]) -> list[str]:
+    """Return `from 0:01.0 to 0:02.0` for each stretch of the recording that spans make up."""
     stretches: list[tuple[int, int]] = []
-    for span in (s.span for s in spans if not s.is_in_order):
+    for span in spans:
         if stretches and stretches[-1][1] == span.start:
             stretches[-1] = (stretches[-1][0], span.end)
         else:
             stretches.append((span.start, span.end))
-    return tuple(
-        f"The passage from {format_time(edges_s[start])} to {format_time(edges_s[end])} belongs "
-        "elsewhere in the finished piece, but no action can bring it there."
-        for start, end in stretches
-    )
+    return [f"from {format_time(edges_s[a])} to {format_time(edges_s[b])}" for a, b in stretches]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rl_editor.action_sounds import MAX_DISTANCE, distance
+from rl_editor.action_sounds import differences
 from rl_editor.beat_script import Part
 from rl_editor.edit_state import EditState
 from rl_editor.spans import Span
@@ -22,21 +22,23 @@ class ReplayedSpan(NamedTuple):
     """A span of a script, and whether an edit plays it.
 
     Attributes:
-        span: beats and the sound that actions give them.
-        is_exact: that sound is the one asked for.
-        is_in_order: it is heard where the script has it.
+        span: beats and the sound asked for.
+        is_in_order: the beats are heard where the script has them.
+        has_sound: they are, with that sound.
+        is_exact: they are, and that is the sound of the clip.
     """
 
     span: Span
-    is_exact: bool
     is_in_order: bool
+    has_sound: bool
+    is_exact: bool
 
 
 def replayed(state: EditState, parts: Sequence[Part]) -> list[ReplayedSpan]:
     """Return the spans of a script in its order, and which the output plays in that order.
 
-    Those are the heaviest common subsequence of both, by beats (Wagner & Fischer, "The
-    String-to-String Correction Problem", 1974).
+    Those are the heaviest common subsequence of both, by beats, the right sound counting twice
+    (Wagner & Fischer, "The String-to-String Correction Problem", 1974).
     """
     output = state.spans()
     lines = {line for part in parts for line in (part.start, part.end)}
@@ -48,14 +50,17 @@ def replayed(state: EditState, parts: Sequence[Part]) -> list[ReplayedSpan]:
         for piece in _divided(Span(part.start, part.end, part.sound), lines)
     ]
     heard = [piece for span in output for piece in _divided(span, lines)]
-    in_order = _common([span for span, _ in asked], heard)
-    return [ReplayedSpan(*pair, i in in_order) for i, pair in enumerate(asked)]
+    found = _common([span for span, _ in asked], heard)
+    return [
+        ReplayedSpan(span, i in found, found.get(i, False), is_exact and found.get(i, False))
+        for i, (span, is_exact) in enumerate(asked)
+    ]
 
 
 def replayed_share(state: EditState, spans: Sequence[ReplayedSpan]) -> float:
     """Return the share of a script's seconds that is heard in order and exact; 1 of nothing."""
     lengths_s = np.array([state.context.length_s(span.span) for span in spans])
-    is_right = np.array([span.is_exact and span.is_in_order for span in spans])
+    is_right = np.array([span.is_exact for span in spans])
     return float(lengths_s[is_right].sum() / lengths_s.sum()) if len(spans) else 1.0
 
 
@@ -67,19 +72,22 @@ def _divided(span: Span, lines: set[int]) -> list[Span]:
     return [Span(start, end, span.sound) for start, end in pairwise(edges)]
 
 
-def _common(asked: Sequence[Span], heard: Sequence[Span]) -> set[int]:
-    """Return the indices of the spans asked for that are in the heaviest common subsequence."""
-    places: dict[tuple[int, int], list[int]] = {}
+def _common(asked: Sequence[Span], heard: Sequence[Span]) -> dict[int, bool]:
+    """Return the indices of the spans asked for that are in the heaviest common subsequence.
+
+    The value says whether the sound is the one asked for.
+    """
+    places: dict[tuple, list[int]] = {}
     for j, span in enumerate(heard):
-        places.setdefault((span.start, span.end), []).append(j)
+        places.setdefault(_beats(span), []).append(j)
     best = np.zeros((len(asked) + 1, len(heard) + 1), dtype=np.int64)
     for i, span in enumerate(asked):
         row = best[i].copy()
-        for j in places.get((span.start, span.end), []):
-            if distance(span.sound, heard[j].sound) <= MAX_DISTANCE:
-                row[j + 1] = max(row[j + 1], best[i, j] + span.n_beats)
+        for j in places.get(_beats(span), []):
+            worth = span.n_beats * (2 if _is_same(span, heard[j]) else 1)
+            row[j + 1] = max(row[j + 1], best[i, j] + worth)
         best[i + 1] = np.maximum.accumulate(row)
-    found: set[int] = set()
+    found: dict[int, bool] = {}
     i, j = len(asked), len(heard)
     while i and j:
         if best[i, j] == best[i - 1, j]:
@@ -88,5 +96,13 @@ def _common(asked: Sequence[Span], heard: Sequence[Span]) -> set[int]:
             j -= 1
         else:
             i, j = i - 1, j - 1
-            found.add(i)
+            found[i] = _is_same(asked[i], heard[j])
     return found
+
+
+def _beats(span: Span) -> tuple:
+    return span.start, span.end, span.sound.reverse
+
+
+def _is_same(one: Span, other: Span) -> bool:
+    return not differences(one.sound, other.sound)

@@ -24,6 +24,8 @@ from rl_editor.spelling import largest_sizes
 
 BEAM_WIDTH = 12
 """Part-spelled edits that are followed at a time."""
+ALTERED_COST = 0.5
+"""Of a beat in its place without its effect; a beat out of its place costs 1."""
 _MOVES = {
     ActionType.REORDER: 1,
     ActionType.SWAP_NEXT: 1,
@@ -63,7 +65,12 @@ class Run:
     @property
     def is_plain(self) -> bool:
         """Whether all of it is heard as it is, once."""
-        return all(part.is_plain and part.plays == 1 for part in self.parts)
+        return all(part.is_plain for part in self.parts)
+
+    @property
+    def can_move(self) -> bool:
+        """Whether all of it can be heard as it is, if need be without its effects."""
+        return all(part.plays == 1 and part.sound.steady for part in self.parts)
 
 
 class _Node(NamedTuple):
@@ -73,11 +80,13 @@ class _Node(NamedTuple):
         state: so far.
         done: bits of the runs that were dealt with.
         n_missing: beats of runs that were given up.
+        n_altered: beats that were moved and so lost their effect.
     """
 
     state: EditState
     done: int = 0
     n_missing: int = 0
+    n_altered: int = 0
 
     def after(self, state: EditState, *indices: int) -> _Node:
         """Return the node after runs were played."""
@@ -161,13 +170,14 @@ def _search(context: EditContext, runs: Sequence[Run]) -> EditState:
 def _nearest(nodes: Sequence[_Node], runs: Sequence[Run]) -> list[_Node]:
     """Return the nodes with the fewest beats out of order, then those that move the least."""
 
-    def cost(node: _Node) -> tuple[int, int, int, int]:
+    def cost(node: _Node) -> tuple[float, int, int, int]:
         actions = node.state.actions
         moves = sum(_MOVES.get(action.type, 0) for action in actions)
         n_misplaced = misplaced_beats(node.state, node.done, runs)
-        return n_misplaced, node.n_missing, moves, len(actions)
+        n_wrong = n_misplaced + ALTERED_COST * node.n_altered
+        return n_wrong, node.n_missing, moves, len(actions)
 
-    best: dict[tuple, tuple[tuple[int, int, int, int], _Node]] = {}
+    best: dict[tuple, tuple[tuple[float, int, int, int], _Node]] = {}
     for node in nodes:
         key = (node.done, node.state.cursor, node.state.arrangement)
         priced = (cost(node), node)
@@ -193,12 +203,11 @@ def misplaced_beats(state: EditState, done: int, runs: Sequence[Run]) -> int:
         ]
         # Of parts with the same beats only one is this one: falling ranks cannot both count.
         heard += sorted(inside, key=lambda found: (found[0], -found[1]))
-    best: list[int] = []
-    for i, (_, rank, n_beats) in enumerate(heard):
-        before = [best[j] for j in range(i) if heard[j][1] < rank]
-        best.append(n_beats + max(before, default=0))
+    best = np.zeros(1 + max((rank for _, rank in parts), default=0), dtype=np.int64)  # by rank
+    for _, rank, n_beats in heard:
+        best[rank] = max(best[rank], n_beats + best[:rank].max(initial=0))
     dealt = sum(run.n_beats for i, run in enumerate(runs) if done >> i & 1)
-    return dealt - max(best, default=0)
+    return dealt - int(best.max())
 
 
 def _followers(node: _Node, runs: Sequence[Run]) -> Iterator[_Node]:
@@ -215,6 +224,10 @@ def _followers(node: _Node, runs: Sequence[Run]) -> Iterator[_Node]:
         yield from _placed(node, runs, ahead)
     if first in ahead[1:]:
         yield node.after(_play(node.state, runs[first]), first)
+    short = _short_of_the_end(node.state.context, runs[first])
+    if short is not None and first in ahead and len(left) > 1:
+        shortened = node.after(_play(node.state, short), first)
+        yield shortened._replace(n_missing=node.n_missing + 1)
     again = _repeated(node.state, runs[first])
     if again is not None:
         yield node.after(again, first)
@@ -224,20 +237,33 @@ def _followers(node: _Node, runs: Sequence[Run]) -> Iterator[_Node]:
             yield node.after(_play(back, runs[first]), first)
 
 
+def _short_of_the_end(context: EditContext, run: Run) -> Run | None:
+    """Return a run that ends with the recording, without its last beat.
+
+    Nobody can go back from the recording's end, since there the edit is finished.
+    """
+    last = run.parts[-1]
+    if run.end < context.lines.n_beats or last.is_whole or last.n_beats == 1:
+        return None
+    return Run((*run.parts[:-1], last._replace(end=last.end - 1)), run.rank)
+
+
 def _placed(node: _Node, runs: Sequence[Run], ahead: Sequence[int]) -> Iterator[_Node]:
     """Yield each way to place the next run of the recording, alone or with the one after it."""
     index = ahead[0]
     run, lines = runs[index], node.state.context.lines
     yield node.after(_play(node.state, run), index)
-    if not run.is_plain:
+    if not run.can_move:
         return
+    n_altered = sum(part.n_beats for part in run.parts if not part.is_plain)
     state = _leave_out(node.state, run.start)
     n_spans = sum(len(largest_sizes(lines, part.start, part.end)) for part in run.parts)
     for amount in np.flatnonzero(state.masks().amount[ActionType.REORDER]).tolist():
         # One span after the other at the front would turn the passage around.
         if amount != Amount.NEG_LARGE or n_spans == 1:
-            yield node.after(_play(state, run, ActionType.REORDER, Amount(amount)), index)
-    if len(ahead) > 1 and len(run.parts) == 1:
+            moved = node.after(_play(state, run, ActionType.REORDER, Amount(amount)), index)
+            yield moved._replace(n_altered=node.n_altered + n_altered)
+    if len(ahead) > 1 and len(run.parts) == 1 and run.is_plain:
         swapped = _swapped(state, run, runs[ahead[1]])
         if swapped is not None:
             yield node.after(swapped, index, ahead[1])
@@ -315,7 +341,7 @@ def _cover(state: EditState, kind: ActionType, amount: Amount, end: int) -> Edit
 
 
 def _leave_out(state: EditState, end: int) -> EditState:
-    """Return the state after cuts from the cursor to beat `end`, skips where those reach farther."""
+    """Return the state after cuts from the cursor to beat `end`, skips where they reach farther."""
     lines = state.context.lines
     while state.cursor < end:
         best = max(

@@ -53,6 +53,7 @@ class Truth:
         segments: what each of its seconds is.
         clips: the finished piece in the order of its output, where it is more than that: passages
             heard twice, effects, fades.
+        notes: sentences about the finished piece that are not in the above.
 
     Raises:
         ValueError: the segments do not tile the recording, or one that is wanted or equally good
@@ -62,6 +63,7 @@ class Truth:
     duration_s: float
     segments: tuple[Segment, ...]
     clips: tuple[Clip, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         edges = [0.0]

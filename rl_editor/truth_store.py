@@ -1,8 +1,8 @@
 """Truths in the cache: what an alignment said, and what is true about a made session.
 
-An entry is a JSON object with the `duration_s`, `segments` (`session_files`) and `clips` (`edl`)
-of a truth; that of a made session also names the entry of its analysis, so that neither is made
-again.
+An entry is a JSON object with the `duration_s`, `segments` (`session_files`), `clips` (`edl`)
+and `notes` of a truth; that of a made session also names the entry of its analysis, so that
+neither is made again.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ def store_truth(key: str, truth: Truth, cache: Cache | None, track_key: str = ""
             "duration_s": truth.duration_s,
             "segments": segment_values(truth),
             "clips": [dataclasses.asdict(clip) for clip in truth.clips],
+            "notes": truth.notes,
         }
         cache.store_values(key, values | {"track_key": track_key})
 
@@ -49,6 +50,7 @@ def _stored(key: str, cache: Cache | None) -> tuple[Truth, str] | None:
         return None
     try:
         clips = tuple(Clip(**clip) for clip in values["clips"])
-        return dataclasses.replace(truth_from(values), clips=clips), str(values["track_key"])
+        truth = dataclasses.replace(truth_from(values), clips=clips, notes=tuple(values["notes"]))
+        return truth, str(values["track_key"])
     except (KeyError, TypeError, ValueError):
         return None  # stored by a program with other segments

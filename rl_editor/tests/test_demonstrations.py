@@ -137,23 +137,22 @@ def test_a_long_passage_moves_in_several_spans_that_stay_in_order():
 
 @settings(max_examples=40, deadline=None)
 @given(places=st.permutations([*range(6), None, None]))
-def test_any_order_replays_or_is_reported(places):
-    made = moved(places)
-    state = replay(made)
-    np.testing.assert_array_equal(state.played, made.keep)
+def test_any_order_replays(places):
+    # Nobody can go back from the recording's end, so it is not part of the piece.
+    made = moved([*places, None])
+    np.testing.assert_array_equal(replay(made).played, made.keep)
     heard = [places[bar] for bar in bars_heard(made)]
-    if made.unexpressed:
-        assert heard != sorted(heard)
-        assert "0:" in made.unexpressed[0]
-    else:
-        assert heard == sorted(heard)
+    assert heard == sorted(heard)
+    assert made.unexpressed == ()
 
 
 def test_what_cannot_be_moved_is_reported_and_left_in_its_place():
-    made = moved([6, None, 3, None, 5, None, 1, None, 4, None, 2, None, 0])
+    order = np.random.default_rng(0).permutation(40).tolist()
+    made = moved([*order, None])
     assert len(made.unexpressed) > 0
     assert all("belongs elsewhere in the finished piece" in s for s in made.unexpressed)
     np.testing.assert_array_equal(replay(made).played, made.keep)
+    assert 0.2 < made.replayed_share < 0.9
 
 
 def test_a_truth_about_another_recording_is_refused():

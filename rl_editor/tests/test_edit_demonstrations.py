@@ -117,8 +117,8 @@ def test_each_effect_becomes_its_action(changes, act):
     [
         ({"gain_db": -3.0, "semitones": 2.0}, "at -3.0 dB, +2 semitones away"),
         ({"rate": 1.02, "semitones": 0.343}, "1.02 times as fast"),
-        ({"gain_db": -12.0}, r"at -12.0 dB, which no single action does"),
-        ({"fade_in_s": 3.1}, r"fades in over 3.1 s, which is no span of the grid"),
+        ({"gain_db": -12.0}, "another level, which no single action does (at 0:06.0 at -12.0 dB)"),
+        ({"fade_in_s": 3.1}, "fades in over what is no span of the grid (at 0:06.0 over 3.1 s)"),
     ],
 )
 def test_what_no_action_does_is_told_and_left_as_it_is(changes, words):
@@ -174,12 +174,32 @@ def test_a_passage_heard_again_much_later_is_gone_back_to():
     assert [(s.start, s.end) for s in replay(made).spans()] == [(0, 24), (4, 10)]
 
 
-def test_without_jumps_left_a_repeat_is_told():
-    # The recording's end is its own end of the episode: nobody can go back from there.
+def test_going_back_from_the_end_costs_its_last_beat():
+    # At the recording's end the edit is finished: nobody can go back from there.
     clips = [Clip(0.0, 16.0), Clip(2.5, 5.0, 16.0)]
     made = shown(steady_grid(16.0), clips)
-    assert made.replayed_share == pytest.approx(16.0 / 18.5)
+    assert made.replayed_share == pytest.approx(18.0 / 18.5)
+    assert made.unexpressed == (
+        "The passage from 0:15.5 to 0:16.0 belongs in the finished piece, but no action can bring "
+        "it there.",
+    )
+
+
+def test_more_repeats_than_there_are_jumps_are_told():
+    n_plays = 4 * EpisodeConfig().jump_budget
+    clips = [Clip(2.5, 5.0, i * 2.5) for i in range(n_plays)]
+    made = shown(steady_grid(16.0), clips)
+    assert 0.2 < made.replayed_share < 1.0
     assert "belongs elsewhere in the finished piece" in made.unexpressed[0]
+
+
+def test_a_moved_passage_loses_its_effect():
+    # What is last in the recording is first in the piece, and both have another level.
+    clips = [Clip(15.5, 16.0, gain_db=6.0), Clip(4.0, 15.5, 0.5, gain_db=-6.0)]
+    made = shown(steady_grid(16.0), clips)
+    assert [s.start for s in replay(made).spans()] == [31, 8]
+    assert made.replayed_share == pytest.approx(11.5 / 12.0)
+    assert "no action both moves it and has that effect" in made.unexpressed[0]
 
 
 def test_material_from_elsewhere_is_told():
