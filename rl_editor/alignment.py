@@ -7,8 +7,8 @@ each second.
 Method: passages from a path through the similarity of both files that may jump
 (`coarse_match`, `match_review`); the line of each (`line_search`) from its waveform
 (`waveform_match`), or where that was changed from the course of its levels (`envelope_match`),
-which must agree beyond what any music of the same rhythm does; then the cuts (`cut_points`) and
-levels (`span_levels`). Out of scope: a speed that changes within a passage.
+which must agree beyond what any music of the same rhythm or the same drum samples does; then the
+cuts (`cut_points`) and levels (`span_levels`). Out of scope: a speed that changes within a passage.
 """
 
 from __future__ import annotations
@@ -25,7 +25,14 @@ from rl_editor.coarse_match import coarse_matches
 from rl_editor.config import AnalysisConfig
 from rl_editor.cut_points import refine_cuts
 from rl_editor.errors import UserError
-from rl_editor.line_search import Signals, confirmed, is_proven, is_sure_copy, sure_correlations
+from rl_editor.line_search import (
+    Signals,
+    confirmed,
+    explained,
+    is_proven,
+    is_sure_copy,
+    sure_correlations,
+)
 from rl_editor.log_spectra import FRAMES_A_SECOND, STEPS_A_SEMITONE
 from rl_editor.match_review import reviewed_matches
 from rl_editor.matches import Match, merged
@@ -119,6 +126,7 @@ def align(raw_signal: NDArray[np.float32], edit_signal: NDArray[np.float32], sr:
     signals = (_unit_power(raw_signal), _unit_power(edit_signal), sr)
     lines = reviewed_matches(coarse, signals)
     lines = [m if is_sure_copy(m) else confirmed(m, signals) for m in lines]
+    lines = [explained(m, signals) for m in lines]
     proven = [is_proven(m, signals) for m in lines]
     matches = refine_cuts(merged(list(compress(lines, proven)), sr), signals)
     matches = [confirmed(m, signals) for m in merged(matches, sr)]

@@ -64,8 +64,8 @@ class CoarseMatches:
     planes: NDArray[np.float32]
     shifts: NDArray[np.int64]
 
-    def rivals(self, match: Match) -> list[Match]:
-        """Return the match at other places of the raw recording that sound alike."""
+    def rivals(self, match: Match, loss: float = RIVAL_LOSS) -> list[Match]:
+        """Return the match at other places whose mean similarity is that close to the best one."""
         middle = (match.start + match.stop) // (2 * self.frame)
         n_half = min(RIVAL_FRAMES, (match.stop - match.start) // self.frame) // 2
         rows = self.wet[max(0, middle - n_half) : middle + n_half + 1]
@@ -80,7 +80,7 @@ class CoarseMatches:
                 total[-step:] += along[:step]
         total /= max(1, len(rows))
         own = float(match.raw_at(np.array(middle * self.frame))) / self.frame
-        least = total.max() - RIVAL_LOSS
+        least = total.max() - loss
         found: list[Match] = []
         places = np.arange(len(total))
         total[np.abs(places - own) <= 2] = -1.0

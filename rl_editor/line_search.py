@@ -21,7 +21,11 @@ from rl_editor.envelope_match import (
 from rl_editor.log_spectra import STEPS_A_SEMITONE
 from rl_editor.matches import Match
 from rl_editor.units import ratio_to_semitones
-from rl_editor.waveform_match import refine_by_waveform, waveform_correlations
+from rl_editor.waveform_match import (
+    refine_by_waveform,
+    waveform_correlations,
+    worst_correlation,
+)
 
 MIN_CONFIDENCE = 0.4
 """A passage whose levels run less alike is foreign: unrelated recordings of one kind reach 0.31,
@@ -33,9 +37,10 @@ it is quiet."""
 MIN_LEAD = 0.2
 """It is foreign if its levels do not correlate better than at other places by this: those of
 strangers do by 0.05, those of the right passage by 0.3 or more where the music is no loop."""
-MIN_COPY_CONFIDENCE = 0.25
-"""Chords of the same notes correlate between two drum beats, in whole seconds only by 0.05; a true
-copy does by 0.75 or more."""
+MIN_COPY_CONFIDENCE = 0.35
+"""Chords of the same notes correlate between two drum beats, in whole seconds only by 0.05, and
+pieces with the same drum samples in all seconds, but between the hits by 0.15 at most; a true copy
+does by 0.75 or more in both, as MP3 too."""
 LONG_S = 6.0
 """Matches of that length tell their speed by themselves."""
 KNOWN_BONUS = 0.05
@@ -65,7 +70,7 @@ def is_sure_copy(match: Match) -> bool:
 
 
 def is_proven(match: Match, signals: Signals) -> bool:
-    """Return whether a confirmed match is more than a common rhythm or chord."""
+    """Return whether a confirmed match is more than a common rhythm, chord or drum sample."""
     if match.is_copy:
         return match.confidence >= MIN_COPY_CONFIDENCE
     return match.confidence >= MIN_EVIDENCE or lead(match, *signals) >= MIN_LEAD
@@ -79,6 +84,16 @@ def rank(match: Match) -> float:
 def confirmed(match: Match, signals: Signals) -> Match:
     """Return a match with its confidence by `sure_correlations`, between its ends now."""
     return replace(match, confidence=float(np.mean(sure_correlations(match, signals)[1])))
+
+
+def explained(match: Match, signals: Signals) -> Match:
+    """Return a match, a copy in its loudest moments only with a confidence that says so."""
+    if not match.is_copy:
+        return match
+    worst = worst_correlation(match, *signals)
+    if worst >= MIN_COPY_CONFIDENCE:
+        return match
+    return replace(match, confidence=min(match.confidence, max(worst, 0.0)))
 
 
 def sure_correlations(

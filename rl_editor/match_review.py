@@ -2,8 +2,8 @@
 
 Input: `CoarseMatches`; output: matches on their exact lines. Long matches come first: their speeds
 are tried on the short ones, whose own speed says little. Then a match that is less alike than the
-others is compared with places that sound alike, and so is a part in which the correlation breaks
-off: there the path has gone past a cut.
+others is compared with places that sound alike, each with its twins (`twin_choice`), and so is a
+part in which the correlation breaks off: there the path has gone past a cut.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from rl_editor.line_search import (
 )
 from rl_editor.log_spectra import STEPS_A_SEMITONE
 from rl_editor.matches import Match
+from rl_editor.twin_choice import likeliest_twins
 from rl_editor.units import ratio_to_semitones
 
 Speeds = list[tuple[float, int]]
@@ -52,10 +53,11 @@ def reviewed_matches(coarse: CoarseMatches, signals: Signals) -> list[Match]:
     lines, speeds = _first_lines(coarse, signals)
     good = [m.confidence for m in lines if is_good(m)]
     usual = float(np.median(good)) if good else 1.0
-    reviewed: list[Match] = []
-    for coarse_match, line in zip(coarse.matches, lines, strict=True):
+    for i, (coarse_match, line) in enumerate(zip(coarse.matches, lines, strict=True)):
         if line.confidence < usual - RIVAL_DOUBT or _should_be_copy(line):
-            line = _better_place(coarse_match, line, speeds, coarse, signals)
+            lines[i] = _better_place(coarse_match, line, speeds, coarse, signals)
+    reviewed: list[Match] = []
+    for line in likeliest_twins(lines, coarse, signals):
         reviewed += _parts(line, speeds, coarse, signals) if is_good(line) else [line]
     return reviewed
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.line_fit import correlograms, fit_line
+from rl_editor.line_fit import SILENT_ENERGY, correlograms, fit_line
 from rl_editor.matches import Match, take
 
 MIN_CORRELATION = 0.5
@@ -29,6 +29,12 @@ KERNEL_REACH, N_PHASES = 4, 512
 """Samples on each side, and steps between two samples, of the kernel that reads in between."""
 OVERSAMPLING = 2
 """Lags looked at for each sample: at half a sample of delay bright sound seems to have no peak."""
+INSTANT_S, MAX_INSTANTS = 0.05, 240
+"""Length and number of the excerpts that are looked at one by one,"""
+INSTANT_DB = -40.0
+"""those louder than this against their mean,"""
+WORST_SHARE = 0.15
+"""and of these the worst, but for this share: the ends of a match are not exact yet."""
 WHOLE_SAMPLE = 0.25
 """Samples off a whole one, or drifting over a match, that are the fit's error and no delay."""
 
@@ -98,6 +104,28 @@ def waveform_correlations(
 ) -> NDArray[np.float64]:
     """Return [K] the correlation of excerpts of `length` samples of the edit with the match."""
     return _correlograms(match, raw, edit, starts, (length, 1)).max(axis=1)
+
+
+def worst_correlation(
+    match: Match, raw: NDArray[np.float32], edit: NDArray[np.float32], sr: int
+) -> float:
+    """Return how well a match explains what it explains worst, in [-1, 1].
+
+    Two pieces with the same loud drum samples correlate in each second, but not between the hits.
+    """
+    length = min(round(INSTANT_S * sr), match.stop - match.start)
+    n_instants = int(np.clip((match.stop - match.start) // length, 1, MAX_INSTANTS))
+    starts = np.linspace(match.start, match.stop - length, n_instants).astype(np.int64)
+    power = np.array([np.mean(np.square(edit[s : s + length])) for s in starts.tolist()])
+    starts = starts[power >= power.mean() * 10 ** (INSTANT_DB / 10)]
+    sharp = waveform_correlations(match, raw, edit, starts, length)
+    # Highs raised, the end of a cymbal hides softer music; bass that is not raised does not.
+    places = starts[:, None] + np.arange(length)
+    wet = edit[places]
+    dry = np.stack([sample_at(raw, match.raw_at(row)) for row in places])
+    scale = np.linalg.norm(wet, axis=1) * np.linalg.norm(dry, axis=1)
+    plain = np.sum(wet * dry, axis=1) / np.maximum(scale, SILENT_ENERGY)
+    return float(np.quantile(np.minimum(sharp, plain), WORST_SHARE))
 
 
 def _fitted(

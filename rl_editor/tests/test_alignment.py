@@ -268,6 +268,26 @@ def test_a_chord_of_the_same_notes_between_common_beats_is_no_copy(seed):
     assert min(alignment.confidence) > 0.4
 
 
+def with_drums(signal: np.ndarray, level: float) -> np.ndarray:
+    """Return a signal with one and the same drum sample four times a second."""
+    hit = np.random.default_rng(1).normal(size=SR // 4) * np.exp(-np.arange(SR // 4) / 800)
+    beats = np.tile(hit, -(-len(signal) // len(hit)))[: len(signal)]
+    return (signal + level * np.std(signal) * beats).astype(np.float32)
+
+
+@pytest.mark.parametrize("level", [20.0, 30.0])
+def test_strangers_with_the_same_loud_drum_samples_do_not_belong_together(raw, level):
+    edit = with_drums(music(20.0, 8), level)[SR // 4 :]
+    alignment = align(with_drums(raw, level), edit, SR)
+    assert alignment.matched_share < 0.1
+    assert min(alignment.confidence) > 0.5
+
+
+def test_loud_drum_samples_do_not_hide_what_was_used(raw):
+    drummed = with_drums(raw, 20.0)
+    assert_spans(align(drummed, cut_together(drummed, CHANGED_CUTS), SR), CHANGED_CUTS)
+
+
 @pytest.mark.parametrize("speed", [0.95, 1.05])
 def test_a_changed_piece_of_drums_is_still_found(speed):
     raw = made_music(20.0, 4)[:, 0]
