@@ -69,6 +69,15 @@ class Action(NamedTuple):
 
 N_TYPES, N_SIZES, N_AMOUNTS = len(ActionType), len(Size), len(Amount)
 
+LEAVING_TYPES = (ActionType.CUT, ActionType.SKIP)
+"""Types that leave the span out."""
+PLAYING_TYPES = tuple(
+    kind
+    for kind in ActionType
+    if kind not in (*LEAVING_TYPES, ActionType.JUMP_BACK, ActionType.REPEAT_PREV)
+)
+"""Types that play the span, now or elsewhere, as it is or changed; the others play others."""
+
 # Meaning of the five amounts, NEG_LARGE to POS_LARGE; None is not allowed. Units in the name.
 LOOP_PLAYS = (None, None, 2, 3, 4)
 GAIN_DB = (-6.0, -3.0, 0.0, 3.0, 6.0)

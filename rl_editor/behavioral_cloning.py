@@ -1,9 +1,10 @@
 """Behavioural cloning: make the acts of known edits likely.
 
 Every beat of a demonstration is a cursor, so one pass of the encoder yields `N` decisions. What
-is right at a cursor is a set, not one act: every size whose span is all wanted (KEEP) or all
-unwanted (CUT), and, of equally good copies of a passage, either. The loss is the negative log of
-the probability of that set: `-log sum exp(log p(type) + log p(size | type) + log p(amount))`.
+is right at a cursor is a set, not one act: every size whose span is all wanted (KEEP, or the effect
+or move that the edit has there) or all unwanted (CUT), and, of equally good copies of a passage,
+either. The loss is the negative log of the probability of that set:
+`-log sum exp(log p(type) + log p(size | type) + log p(amount | type))`.
 
 The output so far, which is part of what the policy sees, is not only the demonstration's: it is
 mixed with the policy's own latest choices and with random errors, and what is right follows from
@@ -22,16 +23,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rl_editor.actions import AMOUNT_EXISTS, N_SIZES, N_TYPES, ActionType, Amount
+from rl_editor.actions import (
+    AMOUNT_EXISTS,
+    LEAVING_TYPES,
+    N_SIZES,
+    N_TYPES,
+    PLAYING_TYPES,
+    ActionType,
+    Amount,
+)
 from rl_editor.agent import Agent, Encoded, StepInputs
 from rl_editor.augmentation import augmented
 from rl_editor.auxiliary_tasks import AuxiliaryTargets
 from rl_editor.cloning_examples import CloningExample, one_after_the_other, right_choices
 from rl_editor.config import Config
 from rl_editor.observation import CopyTable, context, prefixes
-from rl_editor.spelling import acceptable_actions
+from rl_editor.played_acts import ANY_SIZE
+from rl_editor.spelling import sizes_within
 
-KEEP, CUT = int(ActionType.KEEP), int(ActionType.CUT)
+CUT = int(ActionType.CUT)
 
 TARGET_KNOWN = 0.25
 """Share of the passes in which the policy is told the share to keep."""
@@ -53,11 +63,14 @@ MIN_WARM_UP_UPDATES = 1.5
 
 
 def acceptable(item: CloningExample, played: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return [N, 2, 5] which sizes of KEEP (0) and CUT (1) are right at each beat as cursor."""
+    """Return [N, 2, 5] which sizes of `item.acts` (0) and of CUT (1) are right at each cursor."""
     keep, cut = right_choices(item, played)
-    kept = acceptable_actions(item.grid, keep)[:, 0]
-    cuts = acceptable_actions(item.grid, ~cut)[:, 1]
-    return np.stack([kept, cuts], axis=1)
+    kept = sizes_within(item.grid, item.acts.labels(keep))
+    whole = item.acts.size != ANY_SIZE
+    kept[whole] = item.acts.size[whole, None] == np.arange(N_SIZES)
+    return np.stack(
+        [kept & keep[:, None], sizes_within(item.grid, cut.astype(int)) & cut[:, None]], axis=1
+    )
 
 
 def output_so_far(item: CloningExample, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -84,12 +97,16 @@ def cloning_loss(
         target = item.keep_ratio if rng.random() < TARGET_KNOWN else None
         step = every_beat(item.table, index, played, target, device)
         distribution, _ = agent.distribution(encoded, step)
+        beats = torch.arange(len(played), device=device)
         pairs = torch.stack(
             [
-                distribution.types[:, kind, None]
-                + distribution.sizes[:, kind]
-                + distribution.amounts[:, kind, int(Amount.NEUTRAL), None]
-                for kind in (KEEP, CUT)
+                distribution.types[beats, kind, None]
+                + distribution.sizes[beats, kind]
+                + distribution.amounts[beats, kind, amount, None]
+                for kind, amount in (
+                    (torch.from_numpy(item.acts.kind), torch.from_numpy(item.acts.amount)),
+                    (torch.tensor(CUT), torch.tensor(int(Amount.NEUTRAL))),
+                )
             ],
             dim=1,
         )
@@ -97,7 +114,8 @@ def cloning_loss(
         losses.append(-torch.where(right, pairs, -torch.inf).logsumexp(dim=(1, 2)))
         weights.append(torch.from_numpy(item.weight).to(device))
         types = distribution.types.detach()
-        item.own = (types[:, KEEP] > types[:, CUT]).cpu().numpy()
+        plays = types[:, PLAYING_TYPES].logsumexp(dim=1)
+        item.own = (plays > types[:, LEAVING_TYPES].logsumexp(dim=1)).cpu().numpy()
     weight = torch.cat(weights)
     return (torch.cat(losses) * weight).sum() / weight.sum().clamp(min=1.0)
 

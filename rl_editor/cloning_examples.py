@@ -17,6 +17,7 @@ from rl_editor.agent import TrackInputs
 from rl_editor.demonstrations import Demonstration
 from rl_editor.grid import BeatGrid
 from rl_editor.observation import AHEAD_BEATS, CopyTable, match_similarity, mean_ahead
+from rl_editor.played_acts import PlayedActs, played_acts
 from rl_editor.policy_inputs import Normalisation
 from rl_editor.track import Track
 
@@ -47,6 +48,7 @@ class CloningExample:
         weight: [N] confidence, small for beats that are partly wanted.
         copies: [P, 2] pairs (beat, earlier beat) at the same place of the piece.
         has_later_copy: [N] a wanted copy comes later.
+        acts: what plays each beat that is kept.
         keep_ratio: share that the demonstration keeps.
         own: [N] the policy's latest choices.
     """
@@ -61,6 +63,7 @@ class CloningExample:
     weight: NDArray[np.float32]
     copies: NDArray[np.int64]
     has_later_copy: NDArray[np.bool_]
+    acts: PlayedActs
     keep_ratio: float
     own: NDArray[np.bool_]
 
@@ -87,6 +90,7 @@ def example(demonstration: Demonstration, normalisation: Normalisation) -> Cloni
         weight=weight.astype(np.float32),
         copies=copies,
         has_later_copy=has_later_copy,
+        acts=played_acts(demonstration),
         keep_ratio=float((durations_s * wanted).sum() / durations_s.sum()),
         own=wanted.copy(),
     )
@@ -191,6 +195,7 @@ def one_after_the_other(first: CloningExample, second: CloningExample) -> Clonin
         weight=np.concatenate([first.weight, second.weight]),
         copies=np.concatenate([first.copies, second.copies + n_first]),
         has_later_copy=np.concatenate([first.has_later_copy, second.has_later_copy]),
+        acts=PlayedActs(*map(np.concatenate, zip(first.acts, second.acts, strict=True))),
         keep_ratio=float(kept_s / durations_s.sum()),
         own=np.concatenate([first.own, second.own]),
     )

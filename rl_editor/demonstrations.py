@@ -87,8 +87,7 @@ def demonstrate(track: Track, truth: Truth) -> Demonstration:
             f"the truth is about {truth.duration_s:.2f} s, the track lasts {track.duration_s:.2f} s"
         )
     edges_s = track.grid.edges_s
-    level_db = track.features[:, _RMS_DB] if track.features.shape[1] > _RMS_DB else None
-    context = EditContext.of(track.grid, level_db, EpisodeConfig())
+    context = edit_context(track)
     asked = script(context, truth.decision_list())
     state = spell_script(context, asked.parts)
     spans = replayed(state, asked.parts)
@@ -108,6 +107,12 @@ def demonstrate(track: Track, truth: Truth) -> Demonstration:
         ),
         replayed_share=replayed_share(state, spans),
     )
+
+
+def edit_context(track: Track) -> EditContext:
+    """Return what the edits of a track share, with the levels of its beats where they are known."""
+    level_db = track.features[:, _RMS_DB] if track.features.shape[1] > _RMS_DB else None
+    return EditContext.of(track.grid, level_db, EpisodeConfig())
 
 
 def _share(truth: Truth, edges_s: NDArray[np.float64], values: Iterable[float]) -> NDArray:

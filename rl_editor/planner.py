@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.actions import Action, ActionType, Amount, Size
+from rl_editor.actions import LEAVING_TYPES, PLAYING_TYPES, Action, ActionType, Amount, Size
 from rl_editor.config import PlannerConfig
 from rl_editor.edit_state import EditState
 from rl_editor.grid import BeatGrid
@@ -121,22 +121,36 @@ def carry_out(
     """Return the edit that keeps the beats of `keep` [N], and the span of each of its actions.
 
     At each cursor `other_action` may name an action that is neither KEEP nor CUT (an effect, a
-    loop, a move); it is taken instead of what `keep` says. No KEEP or CUT reaches across a beat
-    of `stops` [N], so that it is asked there.
+    loop, a move); it is taken instead of KEEP, as far as `keep` goes on. No KEEP or CUT reaches
+    across a beat of `stops` [N], so that it is asked there.
     """
     state, action_spans = start, []
     ends = np.concatenate([np.flatnonzero(np.diff(keep)) + 1, np.flatnonzero(stops), [len(keep)]])
     run_ends = np.unique(ends)
     while not state.done:
         cursor = state.cursor
-        action = other_action(state)
+        run_end = int(run_ends[np.searchsorted(run_ends, cursor, side="right")])
+        size = largest_sizes(state.context.lines, cursor, run_end)[0]
+        action = _fitting(other_action(state), state, keep, size)
         if action is None:
-            run_end = int(run_ends[np.searchsorted(run_ends, cursor, side="right")])
-            size = largest_sizes(state.context.lines, cursor, run_end)[0]
             action = Action(ActionType.KEEP if keep[cursor] else ActionType.CUT, size)
         state = state.step(action)
         action_spans.append((cursor, max(cursor + 1, state.cursor)))
     return state, tuple(action_spans)
+
+
+def _fitting(
+    action: Action | None, state: EditState, keep: NDArray[np.bool_], size: Size
+) -> Action | None:
+    """Return an action that plays nothing but kept beats, in a `size` that fits, or None."""
+    if action is None or action.type not in PLAYING_TYPES:
+        return action
+    lines, cursor = state.context.lines, state.cursor
+    ends = lines.second_end if action.type == ActionType.SWAP_NEXT else lines.span_end
+    if keep[cursor : ends[cursor, action.size]].all():
+        return action
+    fits = keep[cursor] and action.type != ActionType.SWAP_NEXT
+    return action._replace(size=size) if fits else None
 
 
 def decide_share(
@@ -237,10 +251,12 @@ class _Asked:
     keep_bias: float
 
     def log_odds(self, played: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return [N] log-odds of KEEP against CUT at every beat of the edit `played` [N]."""
-        types = self._types(played)
-        log_odds = types[:, ActionType.KEEP] - types[:, ActionType.CUT]
-        return log_odds.astype(np.float64) + self.keep_bias
+        """Return [N] log-odds of playing each beat against leaving it, in the edit `played` [N]."""
+        types = self._types(played).astype(np.float64)
+        plays, leaves = (
+            np.logaddexp.reduce(types[:, kinds], axis=1) for kinds in (PLAYING_TYPES, LEAVING_TYPES)
+        )
+        return plays - leaves + self.keep_bias
 
     def prefers_other(self, played: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return [N] where the likeliest type, given the edit `played` [N], is another one."""

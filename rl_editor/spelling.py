@@ -1,6 +1,6 @@
 """Spelling a known edit in actions: which beats stay becomes KEEP and CUT of the right sizes.
 
-In: `BeatGrid`, `keep` [N] bool. Out: the fewest actions, or for every cursor all right ones.
+In: `BeatGrid`, `keep` [N] bool. Out: the fewest actions, or for every cursor all right sizes.
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ from numpy.typing import NDArray
 from rl_editor.actions import Action, ActionType, Size
 from rl_editor.grid import BeatGrid
 from rl_editor.grid_lines import GridLines
-
-ACCEPTABLE_TYPES = (ActionType.KEEP, ActionType.CUT)
-"""Order of the second axis of `acceptable_actions`."""
 
 
 def spell(grid: BeatGrid, keep: NDArray[np.bool_]) -> tuple[Action, ...]:
@@ -44,16 +41,12 @@ def largest_sizes(lines: GridLines, start: int, end: int) -> tuple[Size, ...]:
     return tuple(sizes)
 
 
-def acceptable_actions(grid: BeatGrid, keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return [N, 2, 5] which of KEEP and CUT (`ACCEPTABLE_TYPES`) are right, in which sizes.
+def sizes_within(grid: BeatGrid, labels: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Return [N, 5] the sizes from each beat whose span has one label; BEAT always has.
 
-    Right at a cursor is every allowed size whose span is wanted, or unwanted, as a whole. At
-    each beat that is at least the size BEAT of one of the two types.
+    `labels` is [N]; the sizes are those that KEEP may have.
     """
-    n_beats = grid.n_beats
     lines = GridLines.of(grid)
-    changes = np.append(np.flatnonzero(np.diff(keep)) + 1, n_beats)
-    run_end = changes[np.searchsorted(changes, np.arange(n_beats), side="right")]
-    fits = lines.span_end[:-1] <= run_end[:, None]
-    right = np.stack([keep, ~keep], axis=1)
-    return lines.size_allowed[:, ACCEPTABLE_TYPES] & fits[:, None, :] & right[:, :, None]
+    changes = np.append(np.flatnonzero(np.diff(labels)) + 1, grid.n_beats)
+    run_end = changes[np.searchsorted(changes, np.arange(grid.n_beats), side="right")]
+    return lines.size_allowed[:, ActionType.KEEP] & (lines.span_end[:-1] <= run_end[:, None])

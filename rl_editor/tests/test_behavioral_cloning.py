@@ -1,11 +1,12 @@
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
 import torch
 
 from rl_editor import behavioral_cloning
-from rl_editor.actions import Size
+from rl_editor.actions import ActionType, Size
 from rl_editor.agent import Agent
 from rl_editor.augmentation import augmented, transposed
 from rl_editor.behavioral_cloning import (
@@ -24,6 +25,7 @@ from rl_editor.cloning_examples import (
 from rl_editor.config import AgentConfig, Config, EpisodeConfig, TrainConfig
 from rl_editor.demonstrations import demonstrate
 from rl_editor.edit_state import EditState
+from rl_editor.edl import Clip
 from rl_editor.materials import Material
 from rl_editor.numpy_policy import NumpyPolicy
 from rl_editor.planner import plan
@@ -209,6 +211,70 @@ def test_cloning_memorises_a_demonstration(two_copies):
     start = EditState.start(track.grid, None, EpisodeConfig())
     made = plan(NumpyPolicy(agent.arrays(), config.agent), normalisation, track, start)
     np.testing.assert_array_equal(made.state.played > 0, two_copies.wanted >= 0.5)
+
+
+def edit_with_effects(track):
+    """Return the demonstration of a quieter passage, a loop and a fade to the end."""
+    segment = Segment(0.0, track.duration_s, Material.MUSIC, True, piece_start_s=0.0)
+    clips = (
+        Clip(4.0, 12.0, gain_db=-3.0),
+        Clip(12.0, 16.0),
+        Clip(14.0, 16.0),
+        Clip(16.0, 18.0),
+        Clip(24.0, 32.0, fade_out_s=2.0),
+    )
+    cut = [(0.0, 4.0), (18.0, 24.0)]
+    edges = [0.0, 4.0, 18.0, 24.0, 32.0]
+    segments = tuple(
+        dataclasses.replace(
+            segment,
+            start_s=a,
+            end_s=b,
+            wanted=(a, b) not in cut,
+            piece_start_s=None if (a, b) in cut else a,
+        )
+        for a, b in itertools.pairwise(edges)
+    )
+    return demonstrate(track, Truth(track.duration_s, segments, clips))
+
+
+def test_effects_of_an_edit_are_what_plays_its_beats():
+    made = edit_with_effects(made_up_track(64))
+    item = prepared(made)
+    assert (item.acts.kind[8:24] == ActionType.GAIN).all()
+    assert item.acts.kind[28] == ActionType.LOOP
+    assert item.acts.size[28] == Size.BAR
+    assert item.acts.kind[60] == ActionType.FADE_OUT
+    assert (np.delete(item.acts.kind, [*range(8, 24), 28, 60]) == ActionType.KEEP).all()
+    right = acceptable(item, item.wanted)
+    assert right[8, 0].tolist() == [True, True, True, False, False]
+    assert right[22, 0].tolist() == [True, True, False, False, False]
+    assert right[28, 0].tolist() == [False, True, False, False, False]
+    assert not right[26, 0, Size.TWO_BARS]
+
+
+def test_cloning_memorises_an_edit_with_effects():
+    torch.manual_seed(0)
+    config = Config(
+        agent=AgentConfig(hidden_dim=32, dilations=(1, 2), dropout=0.0),
+        train=TrainConfig(bc_epochs=80, bc_lr=5e-3),
+    )
+    agent, track = Agent(config.agent, N_INPUTS), made_up_track(64)
+    made, normalisation = edit_with_effects(track), Normalisation.fit([track])
+    items = [example(made, normalisation) for _ in range(4)]
+    clone(
+        agent,
+        items,
+        config=config,
+        rng=np.random.default_rng(0),
+        on_epoch=lambda epoch, loss: None,
+    )
+    start = EditState.start(track.grid, None, EpisodeConfig())
+    planned = plan(NumpyPolicy(agent.arrays(), config.agent), normalisation, track, start)
+    shown = start
+    for action in made.actions:
+        shown = shown.step(action)
+    assert planned.state.spans() == shown.spans()
 
 
 @pytest.mark.parametrize("n_epochs", [1, 2, 10, 15])

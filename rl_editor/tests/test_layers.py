@@ -23,14 +23,15 @@ STAGES = {
     "dataset": """
         alignment alignment_cache alignment_clips alignment_truth coarse_match cut_points
         demonstrations edit_list_truth envelope_match jump_path line_fit line_search log_spectra match_review
-        matches pairs performance_demonstrations performances preparation
+        matches pairs played_acts performance_demonstrations performances preparation
         reference_sessions score_arrangements score_rendering score_takes scores session_files
         session_flaws session_making
         session_colour session_plan session_settings session_sounds session_speech sessions truth
         span_levels training_items truth_store twin_choice waveform_match""",
     "environment": """
-        environment heard_output observation reward_agreement reward_tables rewards
-        subprocess_vec_env vector_environment""",
+        batch_observation edit_picture environment episodes flat_environment gymnasium_vector
+        heard_output observation reward_agreement reward_tables rewards subprocess_vec_env
+        vector_environment""",
     "agent": """
         agent attention auxiliary_tasks encoder heard_twice numpy_policy planner policy_inputs""",
     "training": """

@@ -149,6 +149,24 @@ def test_another_action_of_the_policy_is_taken():
     assert (32, 36) in spans
 
 
+def test_an_effect_stays_inside_what_is_kept():
+    start = EditState.start(steady_grid(32.0), None, EpisodeConfig())
+    keep = (np.arange(64) < 22) | (np.arange(64) >= 40)
+    effect = Action(ActionType.REVERB, Size.TWO_PHRASES, Amount.NEUTRAL)
+    state, _ = carry_out(start, keep, lambda s: effect, np.zeros(64, dtype=bool))
+    np.testing.assert_array_equal(state.played > 0, keep)
+    assert {action.type for action in state.actions} == {ActionType.REVERB, ActionType.CUT}
+
+
+def test_nothing_changes_places_with_what_is_cut():
+    start = EditState.start(steady_grid(32.0), None, EpisodeConfig())
+    keep = np.arange(64) < 24
+    swap = Action(ActionType.SWAP_NEXT, Size.PHRASE, Amount.NEUTRAL)
+    state, _ = carry_out(start, keep, lambda s: swap, np.zeros(64, dtype=bool))
+    assert {action.type for action in state.actions} == {ActionType.KEEP, ActionType.CUT}
+    np.testing.assert_array_equal(state.played > 0, keep)
+
+
 def test_a_jump_back_is_told_at_its_cursor():
     start = EditState.start(steady_grid(32.0), None, EpisodeConfig(jump_budget=1))
     keep = np.ones(64, dtype=bool)

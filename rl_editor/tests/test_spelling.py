@@ -7,7 +7,7 @@ from rl_editor.config import EpisodeConfig
 from rl_editor.edit_state import EditState
 from rl_editor.grid import steady_grid
 from rl_editor.grid_lines import GridLines
-from rl_editor.spelling import acceptable_actions, largest_sizes, spell
+from rl_editor.spelling import largest_sizes, sizes_within, spell
 from rl_editor.tests.made_grids import grids
 
 
@@ -52,17 +52,16 @@ def test_no_spelling_is_shorter(grid, ends):
 
 
 @settings(max_examples=60, deadline=None)
-@given(case=masked_grids())
-def test_acceptable_actions_are_those_whose_span_is_all_alike(case):
+@given(case=masked_grids(), seed=st.integers(0, 99))
+def test_sizes_within_are_those_whose_span_has_one_label(case, seed):
     grid, keep = case
+    labels = np.where(keep, np.random.default_rng(seed).integers(0, 2, grid.n_beats), -1)
     lines = GridLines.of(grid)
-    right = acceptable_actions(grid, keep)
-    assert right.shape == (grid.n_beats, 2, 5)
+    right = sizes_within(grid, labels)
+    assert right.shape == (grid.n_beats, 5)
     for beat in range(grid.n_beats):
         for size in Size:
-            span = keep[beat : lines.span_end[beat, size]]
+            span = labels[beat : lines.span_end[beat, size]]
             allowed = lines.size_allowed[beat, ActionType.KEEP, size]
-            assert right[beat, 0, size] == (allowed and span.all())
-            assert right[beat, 1, size] == (allowed and not span.any())
-    assert np.all(right[:, :, Size.BEAT].sum(axis=1) == 1)
-    np.testing.assert_array_equal(right[:, 0, Size.BEAT], keep)
+            assert right[beat, size] == (allowed and np.all(span == span[0]))
+    assert right[:, Size.BEAT].all()
