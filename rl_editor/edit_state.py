@@ -18,17 +18,9 @@ from numpy.typing import NDArray
 
 from rl_editor.actions import (
     AMOUNT_EXISTS,
-    EFFECT_STRENGTHS,
-    EQ_DB,
-    FADE_CURVES,
-    GAIN_DB,
     LOOP_PLAYS,
-    N_AMOUNTS,
     N_SIZES,
     N_TYPES,
-    PITCH_SEMITONES,
-    SPEED_DOWN_RATES,
-    SPEED_UP_RATES,
     Action,
     ActionType,
     Amount,
@@ -38,7 +30,8 @@ from rl_editor.config import EpisodeConfig
 from rl_editor.edl import Clip
 from rl_editor.grid import BeatGrid
 from rl_editor.grid_lines import GridLines
-from rl_editor.spans import AS_IT_IS, Arrangement, Sound, Span, Spans, last_beats
+from rl_editor.sound_table import GAIN_STEPS_PER_DB, PLAYED_SOUNDS
+from rl_editor.spans import Arrangement, Sound, Span, Spans, last_beats
 from rl_editor.units import SILENCE_DB, db_to_gain
 
 MAX_MATCH_DB = 12.0
@@ -113,7 +106,8 @@ class EditContext:
     def matching_gain_db(self, before: Span, span: Span) -> float:
         """Return the gain that brings a span to the level of the one before, with its gain."""
         step_db = self._level_db(before) + before.sound.gain_db - self._level_db(span)
-        return min(max(step_db, -MAX_MATCH_DB), MAX_MATCH_DB)
+        limited_db = min(max(step_db, -MAX_MATCH_DB), MAX_MATCH_DB)
+        return round(limited_db * GAIN_STEPS_PER_DB) / GAIN_STEPS_PER_DB
 
     def _level_db(self, span: Span) -> float:
         assert self.power is not None, "masks forbid matching without levels"
@@ -297,27 +291,9 @@ def _clip(
     )
 
 
-_SOUNDS: dict[ActionType, tuple[Sound, ...]] = {
-    ActionType.KEEP: (AS_IT_IS,) * N_AMOUNTS,
-    ActionType.FADE_IN: tuple(Sound(fade_in=curve) for curve in FADE_CURVES),
-    ActionType.FADE_OUT: tuple(Sound(fade_out=curve) for curve in FADE_CURVES),
-    ActionType.GAIN: tuple(Sound(gain_db=db) for db in GAIN_DB),
-    ActionType.SPEED_UP: tuple(Sound(rate=rate) for rate in SPEED_UP_RATES),
-    ActionType.SPEED_DOWN: tuple(Sound(rate=rate) for rate in SPEED_DOWN_RATES),
-    ActionType.REVERSE: (Sound(reverse=True),) * N_AMOUNTS,
-    ActionType.PITCH_UP: tuple(Sound(semitones=up) for up in PITCH_SEMITONES),
-    ActionType.PITCH_DOWN: tuple(Sound(semitones=-down) for down in PITCH_SEMITONES),
-    ActionType.EQ_LOW: tuple(Sound(eq_low_db=db or 0.0) for db in EQ_DB),
-    ActionType.EQ_HIGH: tuple(Sound(eq_high_db=db or 0.0) for db in EQ_DB),
-    ActionType.DISTORTION: tuple(Sound(distortion=s) for s in EFFECT_STRENGTHS),
-    ActionType.REVERB: tuple(Sound(reverb=s) for s in EFFECT_STRENGTHS),
-}
-"""Types that play the span once, where it is, by amount; GAIN NEUTRAL depends on the state."""
-
-
 def _play(state: EditState, action: Action) -> EditState:
     end = state.span_end(action.size)
-    span = Span(state.cursor, end, _SOUNDS[action.type][action.amount])
+    span = Span(state.cursor, end, PLAYED_SOUNDS[action.type][action.amount])
     if action.type == ActionType.GAIN and action.amount == Amount.NEUTRAL:
         gain_db = state.context.matching_gain_db(state.arrangement.placed[-1], span)
         span = Span(state.cursor, end, Sound(gain_db=gain_db))
@@ -371,7 +347,7 @@ _REORDER_TO: dict[Amount, Callable[[Arrangement, Span], Arrangement]] = {
 }
 
 _INTERPRETERS: dict[ActionType, Callable[[EditState, Action], EditState]] = {
-    **dict.fromkeys(_SOUNDS, _play),
+    **dict.fromkeys(PLAYED_SOUNDS, _play),
     ActionType.CUT: _leave_out,
     ActionType.SKIP: _skip,
     ActionType.LOOP: _loop,

@@ -1,11 +1,13 @@
-"""The editing task as a Gymnasium environment, `rl_editor/MusicEditing-v0`.
+"""The editing task for Gymnasium: `rl_editor/MusicEditing-v0`, one edit or many at a time.
 
 One episode is one edit of one recording: each step says what happens to the span at the cursor,
 and the reward comes once, at the end (`rewards`). The stepping is `vector_environment`'s, the
-same that training uses, for a batch of one.
+same that training uses; the single environment is a batch of one. `docs/environment.md` describes
+observations, actions and infos.
 
     import gymnasium, rl_editor.environment
     env = gymnasium.make("rl_editor/MusicEditing-v0", tasks=[Task(track)])
+    envs = gymnasium.make_vec("rl_editor/MusicEditing-v0", num_envs=64, tasks=[Task(track)])
 """
 
 from __future__ import annotations
@@ -16,21 +18,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.actions import (
-    N_AMOUNTS,
-    N_SIZES,
-    N_TYPES,
-    Action,
-    ActionType,
-    Amount,
-    Size,
-)
+from rl_editor.actions import N_AMOUNTS, N_SIZES, N_TYPES, ActionType, Amount, Size
 from rl_editor.config import EpisodeConfig, RewardConfig
+from rl_editor.edit_batch import choices_allowed
+from rl_editor.edit_picture import draw_edit
+from rl_editor.edit_state import ActionMasks, EditState
+from rl_editor.episodes import Observations
 from rl_editor.errors import UserError
 from rl_editor.extras import install_hint
 from rl_editor.features import FEATURE_NAMES
 from rl_editor.observation import N_CONTEXT
-from rl_editor.vector_environment import EditingProblem, Episode, Task, to_action
+from rl_editor.rewards import REWARD_TERMS
+from rl_editor.vector_environment import EditingProblem, Task, VectorEnvironment
 
 try:
     import gymnasium
@@ -41,8 +40,32 @@ except ImportError as error:
     ) from error
 
 ENV_ID = "rl_editor/MusicEditing-v0"
+KEEP_BEAT = (ActionType.KEEP, Size.BEAT, Amount.NEUTRAL)
+"""What a masked action acts as; allowed until the recording's end."""
+NO_TARGET = -1.0
+"""`info["target_keep_ratio"]` of an episode in which nothing was asked for."""
 
 Obs = dict[str, NDArray]
+_ONLY = np.array([0])
+_RMS_DB = FEATURE_NAMES.index("rms_db")
+
+
+def observation_space() -> spaces.Dict:
+    """Return the space of one episode's observations."""
+    return spaces.Dict(
+        {
+            "beat": _numbers(len(FEATURE_NAMES)),
+            "context": _numbers(N_CONTEXT),
+            "type_mask": spaces.MultiBinary(N_TYPES),
+            "size_mask": spaces.MultiBinary([N_TYPES, N_SIZES]),
+            "amount_mask": spaces.MultiBinary([N_TYPES, N_AMOUNTS]),
+        }
+    )
+
+
+def action_space() -> spaces.MultiDiscrete:
+    """Return the space of actions: type, size and amount."""
+    return spaces.MultiDiscrete([N_TYPES, N_SIZES, N_AMOUNTS])
 
 
 class MusicEditingEnv(gymnasium.Env):
@@ -68,100 +91,152 @@ class MusicEditingEnv(gymnasium.Env):
     `illegal`. `reset(options=...)` takes `task` and `target_keep_ratio` instead of drawing them.
     """
 
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own form
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012
 
     def __init__(
         self,
         tasks: Sequence[Task],
         episode_config: EpisodeConfig | None = None,
         reward_config: RewardConfig | None = None,
+        render_mode: str | None = None,
     ) -> None:
-        self.problem = EditingProblem(
-            tuple(tasks), episode_config or EpisodeConfig(), reward_config or RewardConfig()
-        )
-        self.action_space = spaces.MultiDiscrete([N_TYPES, N_SIZES, N_AMOUNTS])
-        self.observation_space = spaces.Dict(
-            {
-                "beat": _numbers(len(FEATURE_NAMES)),
-                "context": _numbers(N_CONTEXT),
-                "type_mask": spaces.MultiBinary(N_TYPES),
-                "size_mask": spaces.MultiBinary([N_TYPES, N_SIZES]),
-                "amount_mask": spaces.MultiBinary([N_TYPES, N_AMOUNTS]),
-            }
-        )
-        self._episode: Episode | None = None
+        self.problem = problem_of(tasks, episode_config, reward_config)
+        self.render_mode = _checked_mode(render_mode)
+        self.action_space, self.observation_space = action_space(), observation_space()
+        self._episodes = VectorEnvironment(self.problem, 1)
+        self._features = Features(self.problem.tasks)
+        self._started = False
 
     @property
-    def episode(self) -> Episode:
-        """The episode under way; raises RuntimeError before the first `reset`."""
-        if self._episode is None:
-            raise RuntimeError("reset the environment before its first step")
-        return self._episode
+    def state(self) -> EditState:
+        """The edit under way; raises RuntimeError before the first `reset`."""
+        self._check_started()
+        return self._episodes.batch.state(0)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Obs, dict[str, Any]]:
         """Return the first observation of a new episode and its info."""
         super().reset(seed=seed)
-        options = options or {}
-        episode = self.problem.start(self.np_random)
-        if options:
-            self._episode = self.problem.start_task(
-                options.get("task", episode.task),
-                options.get("target_keep_ratio", episode.target_keep_ratio),
-            )
-        else:
-            self._episode = episode
+        if seed is not None or not self._started:
+            self._episodes.seed([self.np_random])
+            self._started = True
+        self._episodes.restart(_ONLY, *chosen(options or {}, len(self.problem.tasks), 1))
         return self._observation(), self._info(illegal=False)
 
     def step(self, action: NDArray) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
         """Return observation, reward, terminated, truncated and info after one action."""
-        chosen = to_action(action)
-        illegal = not self._is_allowed(chosen)
-        if illegal:
-            chosen = Action(ActionType.KEEP, Size.BEAT, Amount.NEUTRAL)
-        self._episode = self.problem.step(self.episode, chosen)
-        info, reward = self._info(illegal=illegal), 0.0
-        terminated = self._episode.state.done
-        if terminated:
-            breakdown = self.problem.pay(self._episode)
-            reward, info["reward_terms"] = breakdown.total, dict(breakdown.terms)
-        truncated = self.problem.is_truncated(self._episode)
-        return self._observation(), reward, terminated, truncated, info
+        self._check_started()
+        actions, illegal = under_masks(np.array([action]), self._episodes.batch.masks())
+        terminated, truncated = self._episodes.advance(actions)
+        info, reward = self._info(illegal=bool(illegal[0])), 0.0
+        if terminated[0]:
+            paid = self._episodes.finish(_ONLY)
+            reward = float(paid.total[0])
+            info["reward_terms"] = dict(zip(REWARD_TERMS, paid.terms[0].tolist(), strict=True))
+        return self._observation(), reward, bool(terminated[0]), bool(truncated[0]), info
 
-    def _is_allowed(self, action: Action) -> bool:
-        masks = self.episode.state.masks()
-        return bool(
-            masks.type[action.type]
-            and masks.size[action.type, action.size]
-            and masks.amount[action.type, action.amount]
-        )
+    def render(self) -> NDArray[np.uint8] | None:
+        """Return [H, W, 3] a picture of the edit so far where `render_mode` is "rgb_array"."""
+        if self.render_mode is None:
+            return None
+        level_db = self.problem.tasks[self._episodes.batch.recording[0]].track.features[:, _RMS_DB]
+        return draw_edit(self.state, level_db)
+
+    def _check_started(self) -> None:
+        if not self._started:
+            raise RuntimeError("reset the environment before its first step")
 
     def _observation(self) -> Obs:
-        episode = self.episode
-        if episode.state.done:
-            return {
-                name: np.zeros(space.shape or (), dtype=space.dtype)
-                for name, space in self.observation_space.spaces.items()  # type: ignore[attr-defined]
-            }
-        seen = self.problem.observe(episode)
-        return {
-            "beat": self.problem.tasks[episode.task].track.features[episode.state.cursor].copy(),
-            "context": seen.context[0],
-            "type_mask": seen.type_mask[0].astype(np.int8),
-            "size_mask": seen.size_mask[0].astype(np.int8),
-            "amount_mask": seen.amount_mask[0].astype(np.int8),
-        }
+        if self._episodes.batch.done[0]:
+            return blank_observation()
+        seen = as_dict(self._episodes.observe(_ONLY), self._features)
+        return {name: values[0] for name, values in seen.items()}
 
     def _info(self, *, illegal: bool) -> dict[str, Any]:
-        episode = self.episode
-        target = episode.target_keep_ratio
+        batch, target = self._episodes.batch, float(self._episodes.target[0])
         return {
-            "task": episode.task,
-            "cursor": episode.state.cursor,
-            "target_keep_ratio": -1.0 if target is None else target,
+            "task": int(batch.recording[0]),
+            "cursor": int(batch.cursor[0]),
+            "target_keep_ratio": NO_TARGET if np.isnan(target) else target,
             "illegal": illegal,
         }
+
+
+class Features:
+    """The features of all beats of some tasks in one array, to take those at the cursors from."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self._values = np.concatenate([task.track.features for task in tasks])
+        lengths = np.array([task.track.n_beats for task in tasks])
+        self._first = np.cumsum(lengths) - lengths
+
+    def at(self, tasks: NDArray[np.int64], cursors: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return [E, 121] the features of the beats at the cursors."""
+        return self._values.take(self._first[tasks] + cursors, axis=0)
+
+
+def as_dict(seen: Observations, features: Features) -> Obs:
+    """Return observations in the form of `observation_space`, batched."""
+    return {
+        "beat": features.at(seen.task, seen.cursor),
+        "context": seen.context,
+        "type_mask": seen.type_mask.view(np.int8),
+        "size_mask": seen.size_mask.view(np.int8),
+        "amount_mask": seen.amount_mask.view(np.int8),
+    }
+
+
+def blank_observation() -> Obs:
+    """Return what is seen behind the recording's end: zeros."""
+    return {
+        name: np.zeros(space.shape or (), dtype=space.dtype)
+        for name, space in observation_space().spaces.items()
+    }
+
+
+def under_masks(
+    actions: NDArray[np.integer], masks: ActionMasks
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return actions [E, 3] with KEEP BEAT for forbidden ones, and which [E] those are."""
+    illegal = ~choices_allowed(masks, actions)
+    if illegal.any():
+        actions = np.where(illegal[:, None], KEEP_BEAT, actions)
+    return actions.astype(np.int64), illegal
+
+
+def problem_of(
+    tasks: Sequence[Task], episode: EpisodeConfig | None, reward: RewardConfig | None
+) -> EditingProblem:
+    """Return the decision process of an environment's arguments."""
+    return EditingProblem(tuple(tasks), episode or EpisodeConfig(), reward or RewardConfig())
+
+
+def chosen(
+    options: dict[str, Any], n_tasks: int, n_episodes: int
+) -> tuple[NDArray[np.int64] | None, NDArray[np.float64] | None]:
+    """Return tasks [E] and targets [E] that the options of `reset` ask for, None to draw them.
+
+    Raises:
+        ValueError: no such task, or a share outside [0, 1].
+    """
+    tasks = targets = None
+    if "task" in options:
+        if not 0 <= options["task"] < n_tasks:
+            raise ValueError(f"task must be from 0 to {n_tasks - 1}, but is {options['task']}")
+        tasks = np.full(n_episodes, options["task"])
+    if "target_keep_ratio" in options:
+        target = options["target_keep_ratio"]
+        if target is not None and not 0.0 <= target <= 1.0:
+            raise ValueError(f"target_keep_ratio must be in [0, 1] or None, but is {target}")
+        targets = np.full(n_episodes, np.nan if target is None else target)
+    return tasks, targets
+
+
+def _checked_mode(render_mode: str | None) -> str | None:
+    if render_mode not in (None, *MusicEditingEnv.metadata["render_modes"]):
+        raise UserError(f'render_mode must be "rgb_array" or None, but is {render_mode!r}.')
+    return render_mode
 
 
 def _numbers(n: int) -> spaces.Box:
@@ -169,4 +244,8 @@ def _numbers(n: int) -> spaces.Box:
 
 
 if ENV_ID not in gymnasium.registry:
-    gymnasium.register(ENV_ID, entry_point="rl_editor.environment:MusicEditingEnv")
+    gymnasium.register(
+        ENV_ID,
+        entry_point="rl_editor.environment:MusicEditingEnv",
+        vector_entry_point="rl_editor.gymnasium_vector:MusicEditingVectorEnv",
+    )

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 AHEAD_BEATS = (1, 4, 16, 48)
 """Lengths of the spans ahead over which copies are summarised, beats."""
+NO_COPY = -1
+"""`match_later` and `match_earlier` of a beat without a copy."""
+_LAST_AHEAD = np.array(AHEAD_BEATS) - 1
 
 CONTEXT_NAMES = (
     "progress",
@@ -144,48 +147,113 @@ def context(
         edit: the output before each cursor.
         target_keep_ratio: share of the recording that should stay, or None when nobody asked.
     """
-    cursor = edit.cursor
-    total_s = float(table.durations_s.sum())
-    passed_s = np.concatenate([[0.0], np.cumsum(table.durations_s)])[cursor]
-    target = -1.0 if target_keep_ratio is None else target_keep_ratio
-    known = float(target_keep_ratio is not None)
-    needed = (target * total_s - edit.output_s) / np.maximum(total_s - passed_s, 1e-3)
-    since = cursor - 1 - edit.last_kept
-    ones = np.ones(len(cursor))
-    columns = [
-        passed_s / total_s,
-        edit.output_s / np.maximum(passed_s, 1.0),
-        known * ones,
-        known * target * ones,
+    cursor, n_beats = edit.cursor, len(table.later)
+    copy = windows(table.match_earlier, NO_COPY)[cursor]
+    heard = (copy != NO_COPY) & edit.played[copy]
+    if edit.causal:
+        heard &= copy < cursor[:, None]
+    following = np.clip(edit.last_kept + 1, 0, n_beats - 1)
+    target = np.nan if target_keep_ratio is None else target_keep_ratio
+    return context_columns(
+        Situations(
+            cursor=cursor,
+            n_beats=np.full(len(cursor), n_beats),
+            passed_s=np.concatenate([[0.0], np.cumsum(table.durations_s)])[cursor],
+            total_s=np.full(len(cursor), float(table.durations_s.sum())),
+            target=np.full(len(cursor), target),
+            last_kept=edit.last_kept,
+            output_s=edit.output_s,
+            run_beats=edit.run_beats,
+            earlier_here=table.match_earlier[cursor],
+            later_of_following=table.match_later[following],
+            heard=heard,
+            similarity=windows(table.earlier, 0.0)[cursor],
+            later_ahead=table.later_ahead[cursor],
+        )
+    )
+
+
+def windows(values: NDArray, beyond: float) -> NDArray:
+    """Return [N, 48] each value [N] and those after it, `beyond` after the last; a view."""
+    padded = np.append(values, np.full(AHEAD_BEATS[-1] - 1, beyond, dtype=values.dtype))
+    return np.lib.stride_tricks.sliding_window_view(padded, AHEAD_BEATS[-1])
+
+
+@dataclass(frozen=True)
+class Situations:
+    """What the context of `B` cursors is computed from, whatever recordings they are in.
+
+    Attributes:
+        cursor, last_kept, output_s, run_beats: [B] as in `EditSoFar`.
+        n_beats: [B] beats of the recording.
+        passed_s, total_s: [B] seconds of the recording before the cursor, and in all.
+        target: [B] share that should stay, NaN where nobody asked.
+        earlier_here: [B] the cursor's earlier copy, or -1.
+        later_of_following: [B] later copy of the beat that would follow the output, or -1.
+        heard: [B, 48] True where the earlier copy of a beat ahead is in the output.
+        similarity: [B, 48] float32, likeness of the beats ahead to their earlier copies.
+        later_ahead: [B, W] as in `CopyTable`.
+    """
+
+    cursor: NDArray[np.int64]
+    n_beats: NDArray[np.int64]
+    passed_s: NDArray[np.float64]
+    total_s: NDArray[np.float64]
+    target: NDArray[np.float64]
+    last_kept: NDArray[np.int64]
+    output_s: NDArray[np.float64]
+    run_beats: NDArray[np.int64]
+    earlier_here: NDArray[np.int64]
+    later_of_following: NDArray[np.int64]
+    heard: NDArray[np.bool_]
+    similarity: NDArray[np.float32]
+    later_ahead: NDArray[np.float32]
+
+
+def context_columns(seen: Situations) -> NDArray[np.float32]:
+    """Return [B, K] the context, columns `CONTEXT_NAMES`; a row depends on no other row."""
+    cursor, last_kept = seen.cursor, seen.last_kept
+    known = ~np.isnan(seen.target)
+    target = np.where(known, seen.target, 0.0)
+    needed = (target * seen.total_s - seen.output_s) / np.maximum(
+        seen.total_s - seen.passed_s, 1e-3
+    )
+    since, started = cursor - 1 - last_kept, last_kept >= 0
+    columns = (
+        seen.passed_s / seen.total_s,
+        seen.output_s / np.maximum(seen.passed_s, 1.0),
+        known,
+        target,
         known * np.clip(needed, 0.0, 2.0),
-        (edit.last_kept == cursor - 1) & (cursor > 0),
-        np.log1p(edit.run_beats) / 5.0,
-        edit.last_kept < 0,
-        np.where(edit.last_kept >= 0, np.log1p(np.maximum(since, 0)) / 5.0, 0.0),
-        *_continuation(table, edit),
-        *_copies_in_output(table, edit),
-        *table.later_ahead[cursor].T,
-    ]
-    return np.stack([np.asarray(c, dtype=np.float32) for c in columns], axis=1)
+        (since == 0) & (cursor > 0),
+        np.log1p(seen.run_beats) / 5.0,
+        ~started,
+        started * np.log1p(np.maximum(since, 0)) / 5.0,
+        *_continuation(seen),
+        *_copies_in_output(seen),
+        *seen.later_ahead.T,
+    )
+    context = np.empty((len(cursor), N_CONTEXT), dtype=np.float32)
+    for index, column in enumerate(columns):
+        context[:, index] = column
+    return context
 
 
-def _continuation(table: CopyTable, edit: EditSoFar) -> list[NDArray]:
+def _continuation(seen: Situations) -> list[NDArray]:
     """Return how the cursor's copies relate to what should follow the end of the output.
 
     `continuation`: the earlier copy of this place against the place that would come next;
     0 means that this is a retake of just what is missing, negative that it winds back.
     `resumption`: the later copy of the place that would come next against this place.
     """
-    following = np.clip(edit.last_kept + 1, 0, len(table.match_later) - 1)
-    started = edit.last_kept >= 0
+    following = np.clip(seen.last_kept + 1, 0, seen.n_beats - 1)
+    started = seen.last_kept >= 0
     columns: list[NDArray] = []
-    for exists, offset in (
-        (
-            started & (table.match_earlier[edit.cursor] >= 0),
-            table.match_earlier[edit.cursor] - following,
-        ),
-        (started & (table.match_later[following] >= 0), edit.cursor - table.match_later[following]),
+    for copy, offset in (
+        (seen.earlier_here, seen.earlier_here - following),
+        (seen.later_of_following, seen.cursor - seen.later_of_following),
     ):
+        exists = started & (copy != NO_COPY)
         columns += [
             exists,
             exists * np.exp(-np.abs(offset) / 2.0),
@@ -194,24 +262,12 @@ def _continuation(table: CopyTable, edit: EditSoFar) -> list[NDArray]:
     return columns
 
 
-def _copies_in_output(table: CopyTable, edit: EditSoFar) -> list[NDArray]:
+def _copies_in_output(seen: Situations) -> list[NDArray]:
     """Return, for each span ahead, the share already heard as a copy and how close those are."""
-    n_beats, longest = len(table.later), AHEAD_BEATS[-1]
-    ahead = edit.cursor[:, None] + np.arange(longest)
-    inside = ahead < n_beats
-    ahead = np.minimum(ahead, n_beats - 1)
-    copy = table.match_earlier[ahead]
-    heard = inside & (copy >= 0) & edit.played[copy]
-    if edit.causal:
-        heard &= copy < edit.cursor[:, None]
-    count = np.cumsum(heard, axis=1)
-    similarity = np.cumsum(heard * table.earlier[ahead], axis=1)
-    last = np.array(AHEAD_BEATS) - 1
-    width = np.minimum(np.array(AHEAD_BEATS), (n_beats - edit.cursor)[:, None])
-    return [
-        *(count[:, last] / width).T,
-        *(similarity[:, last] / np.maximum(count[:, last], 1)).T,
-    ]
+    count = np.cumsum(seen.heard, axis=1, dtype=np.int8)[:, _LAST_AHEAD]
+    similarity = np.cumsum(seen.heard * seen.similarity, axis=1)[:, _LAST_AHEAD]
+    width = np.minimum(_LAST_AHEAD + 1, (seen.n_beats - seen.cursor)[:, None])
+    return [*(count / width).T, *(similarity / np.maximum(count, 1)).T]
 
 
 _TABLES: WeakKeyDictionary[Track, CopyTable] = WeakKeyDictionary()

@@ -83,7 +83,8 @@ def total_rewards(
     """
     output = HeardOutput.of(tables, edits)
     terms = np.stack([_TERMS[name](output) for name in REWARD_TERMS], axis=1)
-    total = terms @ np.array([getattr(config, name) for name in REWARD_TERMS])
+    # Not a matrix product: its rounding depends on how many edits are paid at once.
+    total = np.sum(terms * [getattr(config, name) for name in REWARD_TERMS], axis=1)
     if not np.all(np.isfinite(total)):
         raise ValueError(f"rewards must be finite, but the terms {REWARD_TERMS} are {terms}")
     return total, terms

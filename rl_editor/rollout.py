@@ -17,8 +17,9 @@ import torch
 from numpy.typing import NDArray
 
 from rl_editor.agent import Agent, Encoded, StepInputs, TrackInputs
+from rl_editor.episodes import EpisodeResult, Observations, StepResult
 from rl_editor.policy_inputs import Normalisation
-from rl_editor.vector_environment import EpisodeResult, Observations, StepResult, Task
+from rl_editor.vector_environment import Task
 
 
 class Environment(Protocol):

@@ -20,9 +20,9 @@ import numpy as np
 
 from rl_editor.actions import ActionType
 from rl_editor.config import RewardConfig
+from rl_editor.episodes import EpisodeResult
 from rl_editor.errors import UserError
 from rl_editor.rewards import REWARD_TERMS
-from rl_editor.vector_environment import EpisodeResult
 
 DOMINANT_SHARE = 0.9
 """One action type above this share of the actions means that the policy has collapsed."""

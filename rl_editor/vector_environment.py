@@ -1,28 +1,36 @@
 """Many episodes at once: the stepping code that every environment shares.
 
 A `Task` is a recording with, where one is known, its edit. An episode draws a task and a target
-share, starts an `EditState` and ends when the cursor passes the recording's end (`terminated`,
-the reward is paid then) or after `max_steps` (`truncated`, nothing is paid: a learner goes on
-with the value of `final`). Nothing here imports torch or gymnasium: worker processes run it.
+share, edits the recording and ends when the cursor passes the recording's end (`terminated`, the
+reward is paid then) or after `max_steps` (`truncated`, nothing is paid: a learner goes on with the
+value of `final`). Edits, observations, masks and rewards are arrays over all episodes. Nothing here
+imports torch or gymnasium: worker processes run it.
 
-Shapes: `E` episodes, `K` context numbers. Masks are True where allowed.
+Shapes: `E` episodes, `R` rows of them, `D` that ended.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.actions import N_AMOUNTS, N_SIZES, N_TYPES, Action, ActionType, Amount, Size
+from rl_editor.batch_observation import ContextTables, observe_batch
 from rl_editor.config import EpisodeConfig, RewardConfig
 from rl_editor.demonstrations import Demonstration
-from rl_editor.edit_state import EditContext, EditState
+from rl_editor.edit_batch import EditBatch
+from rl_editor.edit_state import EditContext
+from rl_editor.episodes import FinishedEpisodes, Observations, StepResult
 from rl_editor.features import FEATURE_NAMES
-from rl_editor.observation import N_CONTEXT, observe
-from rl_editor.rewards import RewardBreakdown, total_reward
+from rl_editor.finished_edits import FinishedEdits
+from rl_editor.reward_tables import RewardTables
+from rl_editor.rewards import REWARD_TERMS, total_rewards
+from rl_editor.sound_table import GAIN_STEPS_PER_DB, SOUND_COLUMNS
+from rl_editor.span_lists import END, GAIN, SOUND, START, Rows
 from rl_editor.track import Track
 
 _RMS_DB = FEATURE_NAMES.index("rms_db")
@@ -32,6 +40,13 @@ TARGET_JITTER = 0.1
 """How far the target may lie from a known edit's own share, either way."""
 TARGET_RANGE = (0.2, 0.95)
 """Targets drawn where no edit is known."""
+N_DRAWS = 3
+"""Random numbers that an episode starts from: task, whether a target is asked for, and which."""
+DRAWN_AHEAD = 16
+"""Episodes whose random numbers are drawn at a time."""
+
+Seed: TypeAlias = "int | Sequence[int] | np.random.Generator | None"
+"""What `numpy.random.default_rng` takes; without a seed, another one each time."""
 
 
 @dataclass(frozen=True)
@@ -43,176 +58,65 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Observations:
-    """What the policy sees of `E` episodes.
-
-    Attributes:
-        task: [E] int64, index of the episode's task.
-        cursor: [E] int64, beat where the next action acts.
-        context: [E, K] float32, columns `observation.CONTEXT_NAMES`.
-        type_mask: [E, 20] bool.
-        size_mask: [E, 20, 5] bool, given the type.
-        amount_mask: [E, 20, 5] bool, given the type.
-    """
-
-    task: NDArray[np.int64]
-    cursor: NDArray[np.int64]
-    context: NDArray[np.float32]
-    type_mask: NDArray[np.bool_]
-    size_mask: NDArray[np.bool_]
-    amount_mask: NDArray[np.bool_]
-
-    def rows(self, index: NDArray | slice) -> Observations:
-        """Return the episodes at `index`."""
-        return Observations(*(getattr(self, f.name)[index] for f in fields(self)))
-
-    @classmethod
-    def join(cls, parts: Sequence[Observations]) -> Observations:
-        """Return the episodes of all parts, one after the other."""
-        arrays = ([getattr(part, f.name) for part in parts] for f in fields(cls))
-        return cls(*(np.concatenate(a) for a in arrays))
-
-
-@dataclass(frozen=True)
-class EpisodeResult:
-    """A finished episode.
-
-    Attributes:
-        episode: index in the batch.
-        task: index of its task.
-        target_keep_ratio: what was asked for, None when nothing was.
-        actions: the whole history.
-        reward: total and terms; None for a truncated episode.
-    """
-
-    episode: int
-    task: int
-    target_keep_ratio: float | None
-    actions: tuple[Action, ...]
-    reward: RewardBreakdown | None
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What one step of `E` episodes returns.
-
-    Attributes:
-        observations: of the next step; for an episode that ended, the first of its next one.
-        reward: [E] float32, paid where `terminated`, else 0.
-        terminated: [E] bool, the recording's end was reached.
-        truncated: [E] bool, the step limit was.
-        final: what the truncated episodes saw last, in the order of their index.
-        finished: the episodes that ended in this step, in the order of their index.
-    """
-
-    observations: Observations
-    reward: NDArray[np.float32]
-    terminated: NDArray[np.bool_]
-    truncated: NDArray[np.bool_]
-    final: Observations
-    finished: tuple[EpisodeResult, ...]
-
-
-@dataclass(frozen=True)
-class Episode:
-    """One episode under way; `step` returns the next one."""
-
-    task: int
-    target_keep_ratio: float | None
-    state: EditState
-    n_steps: int = 0
-
-
-@dataclass(frozen=True)
 class EditingProblem:
-    """The decision process: what episodes start from, what an action does, what an end pays."""
+    """The decision process: what episodes start from, and what an end pays."""
 
     tasks: tuple[Task, ...]
     episode_config: EpisodeConfig
     reward_config: RewardConfig
-    _contexts: dict[int, EditContext] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.tasks:
             raise ValueError("an environment needs at least one task")
 
-    def start(self, rng: np.random.Generator) -> Episode:
-        """Return a new episode on a task and with a target drawn by `rng`."""
-        task = int(rng.integers(len(self.tasks)))
-        return self.start_task(task, draw_target(self.tasks[task], rng))
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave the tables out of what worker processes are sent."""
+        return type(self), (self.tasks, self.episode_config, self.reward_config)
 
-    def start_task(self, task: int, target_keep_ratio: float | None) -> Episode:
-        """Return a new episode on one task."""
-        if task not in self._contexts:
-            track = self.tasks[task].track
-            level_db = track.features[:, _RMS_DB]
-            self._contexts[task] = EditContext.of(track.grid, level_db, self.episode_config)
-        return Episode(task, target_keep_ratio, EditState.begin(self._contexts[task]))
-
-    def step(self, episode: Episode, action: Action) -> Episode:
-        """Return the episode after one action; a masked one raises ValueError."""
-        return replace(episode, state=episode.state.step(action), n_steps=episode.n_steps + 1)
-
-    def is_truncated(self, episode: Episode) -> bool:
-        """Return whether the step limit ended the episode before the recording's end did."""
-        return not episode.state.done and episode.n_steps >= self.episode_config.max_steps
-
-    def pay(self, episode: Episode) -> RewardBreakdown:
-        """Return the reward of a finished episode."""
-        task = self.tasks[episode.task]
-        return total_reward(
-            task.track,
-            episode.state,
-            episode.target_keep_ratio,
-            task.demonstration,
-            self.reward_config,
+    @cached_property
+    def contexts(self) -> tuple[EditContext, ...]:
+        """What edits of each task share."""
+        return tuple(
+            EditContext.of(t.track.grid, t.track.features[:, _RMS_DB], self.episode_config)
+            for t in self.tasks
         )
 
-    def observe(self, episode: Episode) -> Observations:
-        """Return what the policy sees, as a batch of one."""
-        masks = episode.state.masks()
-        track = self.tasks[episode.task].track
-        context = observe(track, episode.state, episode.target_keep_ratio)
-        return Observations(
-            task=np.array([episode.task]),
-            cursor=np.array([episode.state.cursor]),
-            context=context[None],
-            type_mask=masks.type[None],
-            size_mask=masks.size[None],
-            amount_mask=masks.amount[None],
-        )
+    @cached_property
+    def context_tables(self) -> ContextTables:
+        """What observations need of the recordings."""
+        return ContextTables.of([task.track for task in self.tasks])
 
+    @cached_property
+    def reward_tables(self) -> RewardTables:
+        """What rewards need of them."""
+        truths = [None if t.demonstration is None else t.demonstration.truth for t in self.tasks]
+        return RewardTables.of([task.track for task in self.tasks], truths)
 
-def draw_target(task: Task, rng: np.random.Generator) -> float | None:
-    """Return the share that an episode asks for, in [0, 1], or None.
+    @cached_property
+    def wanted_share(self) -> NDArray[np.float64]:
+        """Share of each recording that its known edit keeps, NaN where none is known."""
+        shares = np.full(len(self.tasks), np.nan)
+        for index, task in enumerate(self.tasks):
+            if task.demonstration is not None:
+                truth = task.demonstration.truth
+                wanted_s = sum(s.end_s - s.start_s for s in truth.segments if s.wanted)
+                shares[index] = wanted_s / truth.duration_s
+        return shares
 
-    Where an edit is known, half of the episodes ask for nothing, the others for its own share
-    plus or minus 0.1, so that the target never pays for leaving a good edit; elsewhere any
-    share from 0.2 to 0.95.
-    """
-    if task.demonstration is None:
-        return float(rng.uniform(*TARGET_RANGE))
-    asks, jitter = rng.random() >= UNKNOWN_TARGET_SHARE, rng.uniform(-TARGET_JITTER, TARGET_JITTER)
-    truth = task.demonstration.truth
-    wanted_s = sum(s.end_s - s.start_s for s in truth.segments if s.wanted)
-    return float(np.clip(wanted_s / truth.duration_s + jitter, 0.0, 1.0)) if asks else None
+    def draw(self, draws: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return tasks [D] and targets [D] that random numbers in [0, 1) [D, 3] stand for.
 
-
-def to_action(row: NDArray[np.integer] | Sequence[int]) -> Action:
-    """Return the action of a row (type, size, amount) of `MultiDiscrete([20, 5, 5])`."""
-    return Action(ActionType(int(row[0])), Size(int(row[1])), Amount(int(row[2])))
-
-
-def no_observations() -> Observations:
-    """Return a batch of no episodes."""
-    return Observations(
-        task=np.zeros(0, dtype=np.int64),
-        cursor=np.zeros(0, dtype=np.int64),
-        context=np.zeros((0, N_CONTEXT), dtype=np.float32),
-        type_mask=np.zeros((0, N_TYPES), dtype=bool),
-        size_mask=np.zeros((0, N_TYPES, N_SIZES), dtype=bool),
-        amount_mask=np.zeros((0, N_TYPES, N_AMOUNTS), dtype=bool),
-    )
+        Where an edit is known, half of the episodes ask for nothing (NaN), the others for its own
+        share plus or minus 0.1, so that the target never pays for leaving a good edit; elsewhere
+        any share from 0.2 to 0.95.
+        """
+        task = (draws[:, 0] * len(self.tasks)).astype(np.int64)
+        share = self.wanted_share[task]
+        around = np.clip(share + TARGET_JITTER * (2.0 * draws[:, 2] - 1.0), 0.0, 1.0)
+        low, high = TARGET_RANGE
+        anything = low + (high - low) * draws[:, 2]
+        asked = np.where(draws[:, 1] >= UNKNOWN_TARGET_SHARE, around, np.nan)
+        return task, np.where(np.isnan(share), anything, asked)
 
 
 class VectorEnvironment:
@@ -222,6 +126,12 @@ class VectorEnvironment:
     reward and the flags belong to the episode that ended, the observation to the next one.
     Episode `e` depends only on the seed, on `e` and on its actions, never on the other
     episodes, so that any split over processes gives equal results.
+
+    `advance`, `restart` and `observe` are the parts of `step`, for who restarts by other rules.
+
+    Attributes:
+        batch: the edits under way.
+        target: [E] float64, share that each episode asks for, NaN when nothing.
     """
 
     def __init__(
@@ -231,15 +141,30 @@ class VectorEnvironment:
         if n_envs < 1:
             raise ValueError(f"an environment needs at least one episode, but {n_envs} were asked")
         self.problem, self.n_envs, self.first_episode = problem, n_envs, first_episode
-        self._rngs = [np.random.default_rng([seed, first_episode + e]) for e in range(n_envs)]
-        self._episodes: list[Episode] = []
+        self.batch = EditBatch(problem.contexts, problem.episode_config, n_envs)
+        self.target = np.full(n_envs, np.nan)
+        self._rows = np.arange(n_envs)
+        self._started = False
+        self._rngs: list[np.random.Generator] = []
+        self._draws = np.zeros((n_envs, DRAWN_AHEAD, N_DRAWS))
+        self._n_drawn = np.zeros(n_envs, dtype=np.int64)
+        self.seed([(seed, first_episode + e) for e in range(n_envs)])
 
-    def reset(self) -> Observations:
-        """Return the first observations of `E` new episodes."""
-        self._episodes = [self.problem.start(rng) for rng in self._rngs]
-        return self._observe()
+    def seed(self, seeds: Sequence[Seed]) -> None:
+        """Take the random numbers of each episode from its own seed or generator from now on."""
+        self._rngs = [np.random.default_rng(seed) for seed in seeds]
+        self._n_drawn[:] = DRAWN_AHEAD
 
-    def step(self, actions: NDArray[np.int64]) -> StepResult:
+    def reset(
+        self,
+        tasks: NDArray[np.int64] | None = None,
+        targets: NDArray[np.float64] | None = None,
+    ) -> Observations:
+        """Return the first observations of `E` new episodes; arguments as in `restart`."""
+        self.restart(self._rows, tasks, targets)
+        return self.observe(self._rows)
+
+    def step(self, actions: NDArray[np.integer]) -> StepResult:
         """Act in every episode.
 
         Args:
@@ -248,43 +173,106 @@ class VectorEnvironment:
         Raises:
             ValueError: a masked action, or a step before the first `reset`.
         """
-        if len(actions) != len(self._episodes):
-            raise ValueError(f"{len(self._episodes)} episodes run, but {len(actions)} actions came")
+        terminated, truncated = self.advance(actions)
+        finished = self.finish(np.flatnonzero(terminated | truncated))
+        final = self.observe(np.flatnonzero(truncated))
         reward = np.zeros(self.n_envs, dtype=np.float32)
-        terminated, truncated = np.zeros((2, self.n_envs), dtype=bool)
-        final, finished = [no_observations()], []
-        for e, row in enumerate(actions):
-            episode = self.problem.step(self._episodes[e], to_action(row))
-            terminated[e] = episode.state.done
-            truncated[e] = self.problem.is_truncated(episode)
-            if truncated[e]:
-                final.append(self.problem.observe(episode))
-            if terminated[e] or truncated[e]:
-                result = self._result(e, episode)
-                reward[e] = result.reward.total if result.reward else 0.0
-                finished.append(result)
-                episode = self.problem.start(self._rngs[e])
-            self._episodes[e] = episode
+        ended = finished.episode - self.first_episode
+        reward[ended] = finished.total
+        self.restart(ended)
         return StepResult(
-            observations=self._observe(),
+            observations=self.observe(self._rows),
             reward=reward,
             terminated=terminated,
             truncated=truncated,
-            final=Observations.join(final),
-            finished=tuple(finished),
+            final=final,
+            finished=finished,
+        )
+
+    def advance(self, actions: NDArray[np.integer]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Act in every episode and return which are terminated [E] and truncated [E] now."""
+        if not self._started:
+            raise ValueError("reset the environment before its first step")
+        self.batch.step(actions)
+        terminated = self.batch.done
+        max_steps = self.problem.episode_config.max_steps
+        return terminated, ~terminated & (self.batch.n_steps >= max_steps)
+
+    def finish(self, rows: Rows) -> FinishedEpisodes:
+        """Return what some episodes were and pay those that are done."""
+        edits = finished_edits(self.batch, rows, self.target[rows])
+        done = self.batch.done[rows]
+        total, terms = np.zeros(len(rows)), np.zeros((len(rows), len(REWARD_TERMS)))
+        if done.all() and len(rows):
+            total, terms = self._pay(edits)
+        elif done.any():
+            some = finished_edits(self.batch, rows[done], self.target[rows[done]])
+            total[done], terms[done] = self._pay(some)
+        return FinishedEpisodes(
+            episode=rows + self.first_episode,
+            task=edits.task,
+            target=edits.target,
+            terminated=done,
+            total=total,
+            terms=terms,
+            n_actions=np.diff(edits.first_action),
+            actions=edits.actions,
+        )
+
+    def restart(
+        self,
+        rows: Rows,
+        tasks: NDArray[np.int64] | None = None,
+        targets: NDArray[np.float64] | None = None,
+    ) -> None:
+        """Start new episodes; the tasks and targets that are not given are drawn."""
+        for row in rows[self._n_drawn[rows] == DRAWN_AHEAD]:
+            self._draws[row] = self._rngs[row].random((DRAWN_AHEAD, N_DRAWS))
+            self._n_drawn[row] = 0
+        task, target = self.problem.draw(self._draws[rows, self._n_drawn[rows]])
+        self._n_drawn[rows] += 1
+        self._started = True
+        self.batch.begin(rows, task if tasks is None else tasks)
+        self.target[rows] = target if targets is None else targets
+
+    def observe(self, rows: Rows) -> Observations:
+        """Return what the policy sees of some episodes, none of them done."""
+        batch, masks = self.batch, self.batch.masks()
+        every = len(rows) == self.n_envs
+        return Observations(
+            task=batch.recording[rows],
+            cursor=batch.cursor[rows],
+            target=self.target[rows],
+            context=observe_batch(self.problem.context_tables, batch, rows, self.target[rows]),
+            type_mask=masks.type if every else masks.type[rows],
+            size_mask=masks.size if every else masks.size[rows],
+            amount_mask=masks.amount if every else masks.amount[rows],
         )
 
     def close(self) -> None:
         """Do nothing: part of the contract that worker processes need."""
 
-    def _observe(self) -> Observations:
-        return Observations.join([self.problem.observe(episode) for episode in self._episodes])
+    def _pay(self, edits: FinishedEdits) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return total_rewards(self.problem.reward_tables, edits, self.problem.reward_config)
 
-    def _result(self, e: int, episode: Episode) -> EpisodeResult:
-        return EpisodeResult(
-            episode=self.first_episode + e,
-            task=episode.task,
-            target_keep_ratio=episode.target_keep_ratio,
-            actions=tuple(episode.state.actions),
-            reward=self.problem.pay(episode) if episode.state.done else None,
-        )
+
+def finished_edits(batch: EditBatch, rows: Rows, target: NDArray[np.float64]) -> FinishedEdits:
+    """Return some edits of a batch, as if each ended where it is, for the reward."""
+    lists = batch.ended(rows)
+    spans = lists.concatenated()
+    n_actions, actions = batch.history(rows)
+    return FinishedEdits(
+        task=batch.recording[rows],
+        target=target,
+        first_span=_offsets(lists.count),
+        start=spans[:, START].astype(np.int64),
+        end=spans[:, END].astype(np.int64),
+        gain_db=spans[:, GAIN] / GAIN_STEPS_PER_DB,
+        first_action=_offsets(n_actions),
+        actions=actions,
+        **{name: column.take(spans[:, SOUND]) for name, column in SOUND_COLUMNS.items()},
+    )
+
+
+def _offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(counts)])

@@ -1,4 +1,4 @@
-"""The Gymnasium environment and the batch of episodes that it shares its stepping with."""
+"""The Gymnasium environment: one edit at a time."""
 
 import gymnasium
 import numpy as np
@@ -7,26 +7,23 @@ from gymnasium.utils.env_checker import check_env
 
 from rl_editor.actions import ActionType, Amount, Size
 from rl_editor.config import EpisodeConfig, RewardConfig
+from rl_editor.edit_picture import BACKGROUND, GAP, HEIGHT, LANE_HEIGHT, WIDTH
 from rl_editor.environment import ENV_ID, MusicEditingEnv
+from rl_editor.errors import UserError
+from rl_editor.flat_environment import N_ACTIONS, FlatEnv
 from rl_editor.rewards import REWARD_TERMS
-from rl_editor.tests.made_tasks import (
-    KEEP_BEAT,
-    allowed_action,
-    made_task,
-    made_track,
-    play_random,
-)
-from rl_editor.vector_environment import EditingProblem, Task, VectorEnvironment, draw_target
+from rl_editor.tests.made_tasks import KEEP_BEAT, allowed_action, made_task, made_track
+from rl_editor.vector_environment import Task
 
 
 @pytest.fixture
 def env():
-    return MusicEditingEnv([made_task(24, 0), Task(made_track(12, 1))])
+    return gymnasium.make(ENV_ID, tasks=[made_task(24, 0), Task(made_track(12, 1))]).unwrapped
 
 
 @pytest.mark.filterwarnings("ignore:.*Box observation space.*")
 def test_gymnasium_accepts_the_environment(env):
-    check_env(env, skip_render_check=True)
+    check_env(env)
 
 
 def test_the_registered_environment_plays_an_episode_under_its_masks():
@@ -55,7 +52,7 @@ def test_a_masked_action_acts_as_keep_beat_and_says_so(env):
     assert info["illegal"]
     assert info["cursor"] == 1
     assert info["target_keep_ratio"] == 0.5
-    assert env.episode.state.actions[-1] == tuple(KEEP_BEAT)
+    assert env.state.actions[-1] == tuple(KEEP_BEAT)
 
 
 def test_the_step_limit_truncates_without_a_reward():
@@ -72,53 +69,93 @@ def test_stepping_before_reset_says_so(env):
         env.step(KEEP_BEAT)
 
 
-@pytest.fixture
-def problem():
-    tasks = (made_task(16, 0), made_task(24, 1), Task(made_track(12, 2)))
-    return EditingProblem(tasks, EpisodeConfig(max_steps=40), RewardConfig())
+def test_stable_baselines3_accepts_the_environment(env):
+    checker = pytest.importorskip("stable_baselines3.common.env_checker")
+    checker.check_env(env, warn=False)
 
 
-def test_episodes_restart_in_the_step_in_which_they_end(problem):
-    results = play_random(VectorEnvironment(problem, 3, seed=5), 120, 0)
-    ends = 0
-    for result in results:
-        ended = result.terminated | result.truncated
-        assert [r.episode for r in result.finished] == np.flatnonzero(ended).tolist()
-        assert len(result.final.cursor) == result.truncated.sum()
-        assert np.all(result.reward[~result.terminated] == 0.0)
-        assert np.all(result.observations.cursor[ended] == 0)
-        assert np.all(result.observations.type_mask.any(axis=1))
-        for episode in result.finished:
-            paid = result.reward[episode.episode]
-            assert episode.reward is None or paid == pytest.approx(episode.reward.total)
-        ends += ended.sum()
-    assert ends > 10
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [({"task": 2}, "from 0 to 1, but is 2"), ({"target_keep_ratio": 1.5}, "in .0, 1. or None")],
+)
+def test_options_outside_their_range_are_refused(env, options, problem):
+    with pytest.raises(ValueError, match=problem):
+        env.reset(options=options)
 
 
-def test_an_episode_does_not_depend_on_the_others(problem):
-    """Each episode has its own random numbers: the second of three is the first of one."""
-    several, alone = VectorEnvironment(problem, 3, 5), VectorEnvironment(problem, 1, 5, 1)
-    seen, seen_alone = several.reset(), alone.reset()
-    for _ in range(60):
-        assert seen.task[1] == seen_alone.task[0]
-        assert np.array_equal(seen.context[1], seen_alone.context[0])
-        seen = several.step(np.tile(KEEP_BEAT, (3, 1))).observations
-        seen_alone = alone.step(KEEP_BEAT[None]).observations
+def test_nothing_can_be_asked_for(env):
+    assert env.reset(options={"target_keep_ratio": None})[1]["target_keep_ratio"] == -1.0
 
 
-def test_a_masked_action_raises_in_training(problem):
-    environment = VectorEnvironment(problem, 1)
-    environment.reset()
-    with pytest.raises(ValueError, match="not allowed"):
-        environment.step(np.array([[ActionType.KEEP, Size.BEAT, Amount.POS_LARGE]]))
+def test_after_the_end_nothing_can_be_stepped(env):
+    env.reset(seed=0, options={"task": 1})
+    for _ in range(12):
+        terminated = env.step(KEEP_BEAT)[2]
+    assert terminated
+    with pytest.raises(ValueError, match="end of the recording"):
+        env.step(KEEP_BEAT)
 
 
-def test_targets_lie_around_a_known_edit():
-    task, rng = made_task(64, 3), np.random.default_rng(0)
-    segments = task.demonstration.truth.segments
-    share = sum(s.end_s - s.start_s for s in segments if s.wanted) / 32.0
-    targets = [draw_target(task, rng) for _ in range(200)]
-    asked = [t for t in targets if t is not None]
-    assert 60 < len(asked) < 140
-    assert all(abs(t - share) <= 0.1 + 1e-9 for t in asked)
-    assert all(0.2 <= draw_target(Task(task.track), rng) <= 0.95 for _ in range(50))
+def test_equal_seeds_start_equal_episodes(env):
+    starts = [[env.reset(seed=seed)[1], env.reset()[1]] for seed in (5, 5, 6)]
+    assert starts[0] == starts[1]
+    assert starts[0] != starts[2]
+    with pytest.raises(UserError, match="rgb_array"):
+        MusicEditingEnv([made_task(24, 0)], render_mode="human")
+
+
+def test_the_picture_shows_the_edit_so_far():
+    env = MusicEditingEnv([Task(made_track(32, 0))], render_mode="rgb_array")
+    env.reset(seed=0)
+    before = env.render()
+    assert before.shape == (HEIGHT, WIDTH, 3)
+    assert before.dtype == np.uint8
+    output_lane = slice(HEIGHT - GAP - LANE_HEIGHT, HEIGHT - GAP)
+    middle = HEIGHT - GAP - LANE_HEIGHT // 2
+    assert np.all(before[output_lane] == BACKGROUND)
+    env.step(np.array([ActionType.CUT, Size.PHRASE, Amount.NEUTRAL]))
+    env.step(np.array([ActionType.KEEP, Size.BAR, Amount.NEUTRAL]))
+    lane = env.render()[middle]
+    heard = np.any(lane != BACKGROUND, axis=1)
+    assert heard[: WIDTH // 8].all()  # a bar of eight
+    assert not heard[WIDTH // 8 :].any()
+
+
+def test_flat_masks_are_the_three_masks_together(env):
+    flat = FlatEnv(env)
+    with pytest.raises(RuntimeError, match="reset"):
+        flat.action_masks()
+    obs, _ = flat.reset(seed=0)
+    assert flat.observation_space.contains(obs)
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        allowed = flat.action_masks()
+        masks = env.state.masks()
+        for action in rng.integers(N_ACTIONS, size=50):
+            kind, size, amount = np.unravel_index(action, (20, 5, 5))
+            legal = masks.type[kind] & masks.size[kind, size] & masks.amount[kind, amount]
+            assert allowed[action] == legal
+        obs, _, terminated, _, info = flat.step(rng.choice(np.flatnonzero(allowed)))
+        assert not info["illegal"]
+        if terminated:
+            assert not obs.any()
+            assert not flat.action_masks().any()
+            flat.reset()
+
+
+@pytest.mark.slow
+def test_maskable_ppo_trains_on_the_flat_environment():
+    sb3_contrib = pytest.importorskip("sb3_contrib")
+    env = FlatEnv(MusicEditingEnv([made_task(24, 0), made_task(32, 1)]))
+    model = sb3_contrib.MaskablePPO("MlpPolicy", env, n_steps=64, batch_size=32, seed=0)
+    before = [p.detach().clone() for p in model.policy.parameters()]
+    model.learn(256)
+    assert any(not (a == b).all() for a, b in zip(before, model.policy.parameters(), strict=True))
+    obs, _ = env.reset(seed=0)
+    for _ in range(200):
+        action, _ = model.predict(obs, action_masks=env.action_masks())
+        obs, _, terminated, _, info = env.step(action)
+        assert not info["illegal"]
+        if terminated:
+            break
+    assert terminated

@@ -17,12 +17,14 @@ STAGES = {
         beat_network beat_stretches beats cache demucs_stems features frame_features frame_vectors
         grid recurrence spectrogram stems track""",
     "edit language": """
-        action_sounds actions beat_script edit_state edl edl_fields edl_types effects grid_lines
+        action_sounds actions beat_script edit_batch edit_state edit_tables edl edl_fields edl_types
+        effects grid_lines
         join_measures join_search
-        joins finished_edits render replay script_search spans spelling""",
+        joins finished_edits render replay script_search sound_table span_lists spans spelling""",
     "dataset": """
         alignment alignment_cache alignment_clips alignment_truth coarse_match cut_points
-        demonstrations edit_list_truth envelope_match jump_path line_fit line_search log_spectra match_review
+        demonstrations edit_list_truth envelope_match jump_path line_fit line_search log_spectra
+        match_review
         matches pairs played_acts performance_demonstrations performances preparation
         reference_sessions score_arrangements score_rendering score_takes scores session_files
         session_flaws session_making

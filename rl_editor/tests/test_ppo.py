@@ -6,17 +6,12 @@ import torch
 
 from rl_editor.agent import Agent
 from rl_editor.config import AgentConfig, EpisodeConfig, RewardConfig, TrainConfig
+from rl_editor.episodes import no_observations
 from rl_editor.policy_inputs import N_INPUTS, Normalisation
 from rl_editor.ppo import PPO, Batch, explained_variance, losses, whole_track_minibatches
 from rl_editor.rollout import EncodedTasks, Rollout, TaskInputs, advantages, collect
 from rl_editor.tests.made_tasks import made_task, made_track
-from rl_editor.vector_environment import (
-    EditingProblem,
-    Task,
-    VectorEnvironment,
-    no_observations,
-    to_action,
-)
+from rl_editor.vector_environment import EditingProblem, Task, VectorEnvironment
 
 SMALL = AgentConfig(hidden_dim=16, n_heads=2, kernel_size=5, dilations=(1, 2), n_global_tokens=2)
 
@@ -199,8 +194,11 @@ def test_ppo_learns_to_keep_what_the_reward_pays_for():
         means.append(np.mean([e.reward.total for e in rollout.finished]))
     assert means[0] < 0.1
     assert np.mean(means[-3:]) > 0.8
-    episode, encoded = problem.start_task(0, None), EncodedTasks(agent, inputs)
-    while not episode.state.done:
-        out = agent.act(*encoded.step_inputs(problem.observe(episode)), greedy=True)
-        episode = problem.step(episode, to_action(out.actions[0].tolist()))
-    assert [span.start for span in episode.state.spans()] == [8]
+    alone, encoded = VectorEnvironment(problem, 1), EncodedTasks(agent, inputs)
+    seen, terminated = alone.reset(targets=np.array([np.nan])), np.array([False])
+    while not terminated[0]:
+        out = agent.act(*encoded.step_inputs(seen), greedy=True)
+        terminated, _ = alone.advance(out.actions.numpy())
+        if not terminated[0]:
+            seen = alone.observe(np.array([0]))
+    assert [span.start for span in alone.batch.state(0).spans()] == [8]

@@ -4,6 +4,7 @@ import pytest
 
 from rl_editor.actions import N_TYPES, Action, ActionType, Size
 from rl_editor.config import RewardConfig
+from rl_editor.episodes import EpisodeResult
 from rl_editor.rewards import REWARD_TERMS, RewardBreakdown
 from rl_editor.run_log import (
     RunLog,
@@ -12,7 +13,6 @@ from rl_editor.run_log import (
     collapse_warning,
     episode_numbers,
 )
-from rl_editor.vector_environment import EpisodeResult
 
 
 def finished_episode(total, **terms):
@@ -62,7 +62,8 @@ def test_action_shares_sum_to_one():
 def test_a_collapsed_policy_is_told_with_what_pays_for_it():
     paid = episode_numbers([finished_episode(5.0, section_coherence=1.0, audio_flow=0.5)])
     assert collapse_warning({**paid, **action_shares([0] * 9 + [1])}, RewardConfig()) is None
-    text = collapse_warning({**paid, **action_shares([0] * 19 + [1])}, RewardConfig())
+    weights = RewardConfig(section_coherence=1.0, audio_flow=1.0)
+    text = collapse_warning({**paid, **action_shares([0] * 19 + [1])}, weights)
     assert text.startswith("warning: the policy has collapsed: 95% of its actions are KEEP; ")
     assert text.index("section_coherence (+1.00)") < text.index("audio_flow (+0.50)")
 

@@ -1,0 +1,138 @@
+"""Lists of spans of many edits as one padded array: `spans` for a whole batch.
+
+A span is a row of four int32: start and end in beats of the source, its sound as a row of
+`sound_table.SOUNDS`, its gain in millionths of a dB. The lists follow the laws of `spans.append`
+and `spans.insert`: spans that continue each other are joined as soon as they meet.
+
+Shapes: `E` lists, `R` of them at a time (`rows`, each at most once), `L` slots.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rl_editor.sound_table import STEADY, sound
+from rl_editor.spans import Span
+
+START, END, SOUND, GAIN = range(4)
+"""Columns of a span."""
+N_COLUMNS = 4
+NOTHING = (0, 0, -1, 0)
+"""What comes before the first span: it ends at beat 0, and nothing continues its sound."""
+FIRST_CAPACITY = 32
+
+Rows = NDArray[np.int64]
+SpanArray = NDArray[np.int32]
+
+
+def continues(spans: SpanArray, before: SpanArray) -> NDArray[np.bool_]:
+    """Return [R] whether each span [R, 4] plays straight on from the one before it [R, 4]."""
+    return (
+        (spans[:, START] == before[:, END])
+        & (spans[:, SOUND] == before[:, SOUND])
+        & (spans[:, GAIN] == before[:, GAIN])
+        & STEADY.take(spans[:, SOUND])
+    )
+
+
+class SpanLists:
+    """`E` lists of spans that grow as needed.
+
+    Attributes:
+        slots: [E, L, 4] int32; the list is slots 1 to `count`, slot 0 is `NOTHING`.
+        count: [E] int64, length of each list.
+    """
+
+    def __init__(self, n_lists: int) -> None:
+        """Set up empty lists."""
+        self.slots = np.zeros((n_lists, FIRST_CAPACITY, N_COLUMNS), dtype=np.int32)
+        self.slots[:, 0] = NOTHING
+        self.count = np.zeros(n_lists, dtype=np.int64)
+
+    def last(self, rows: Rows) -> SpanArray:
+        """Return [R, 4] the last span of each list, `NOTHING` where it is empty."""
+        return self._flat().take(self._end(rows), axis=0)
+
+    def reserve(self, n_more: int) -> None:
+        """Make room for so many more spans in every list."""
+        needed = int(self.count.max()) + n_more + 1
+        if needed > self.slots.shape[1]:
+            slots = np.zeros((len(self.slots), 2 * needed, N_COLUMNS), dtype=np.int32)
+            slots[:, : self.slots.shape[1]] = self.slots
+            self.slots = slots
+
+    def append(self, rows: Rows, spans: SpanArray) -> None:
+        """Put one span at the end of each list, joined to the last where it continues it."""
+        self.reserve(1)
+        end, flat = self._end(rows), self._flat()
+        last = flat.take(end, axis=0)
+        new = ~continues(spans, last)
+        joined = spans.copy()
+        joined[:, START] = np.where(new, spans[:, START], last[:, START])
+        flat[end + new] = joined
+        self.count[rows] += new
+
+    def push(self, rows: Rows, spans: SpanArray) -> None:
+        """Put one span at the end of each list, never joined."""
+        self.reserve(1)
+        self._flat()[self._end(rows) + 1] = spans
+        self.count[rows] += 1
+
+    def extend(self, rows: Rows, counts: NDArray[np.int64], spans: SpanArray) -> None:
+        """Put `counts` [R] spans at the end of each list, never joined; `spans` list by list."""
+        self.reserve(int(counts.max(initial=0)))
+        place = np.arange(len(spans)) - np.repeat(np.cumsum(counts) - counts, counts)
+        self._flat()[np.repeat(self._end(rows), counts) + 1 + place] = spans
+        self.count[rows] += counts
+
+    def insert_first(self, rows: Rows, spans: SpanArray) -> None:
+        """Put one span before the first of each list, joined to it where that continues it."""
+        self.reserve(1)
+        joins = continues(self.slots[rows, 1], spans) & (self.count[rows] > 0)
+        self.slots[rows[joins], 1, START] = spans[joins, START]
+        moved = rows[~joins]
+        if len(moved):
+            n_slots = int(self.count[moved].max()) + 1
+            self.slots[moved, 2 : n_slots + 1] = self.slots[moved, 1:n_slots]
+            self.slots[moved, 1] = spans[~joins]
+            self.count[moved] += 1
+
+    def insert_before_last(self, rows: Rows, spans: SpanArray) -> None:
+        """Put one span before the last of each list, joined to its neighbours; none is empty."""
+        self.reserve(1)
+        last = self.last(rows)
+        self.count[rows] -= 1
+        self.append(rows, spans)
+        self.append(rows, last)
+
+    def drop_first(self, rows: Rows, counts: NDArray[np.int64]) -> None:
+        """Take the first `counts` [R] spans out of each list."""
+        n_slots = self.slots.shape[1]
+        following = np.arange(1, n_slots) + counts[:, None]
+        self.slots[rows, 1:] = self.slots[rows[:, None], np.minimum(following, n_slots - 1)]
+        self.count[rows] -= counts
+
+    def copy(self, rows: Rows) -> SpanLists:
+        """Return the lists of some rows, apart from these."""
+        copied = SpanLists(0)
+        copied.count = self.count[rows]
+        copied.slots = self.slots[rows, : int(copied.count.max(initial=0)) + 1]
+        return copied
+
+    def concatenated(self) -> SpanArray:
+        """Return [K, 4] the spans of all lists, one list after the other."""
+        slot = np.arange(1, self.slots.shape[1])
+        return self.slots[:, 1:][slot <= self.count[:, None]]
+
+    def spans(self, row: int) -> tuple[Span, ...]:
+        """Return one list."""
+        listed = self.slots[row, 1 : self.count[row] + 1].tolist()
+        return tuple(Span(start, end, sound(row, gain)) for start, end, row, gain in listed)
+
+    def _flat(self) -> SpanArray:
+        return self.slots.reshape(-1, N_COLUMNS)
+
+    def _end(self, rows: Rows) -> NDArray[np.int64]:
+        """Return [R] the place of each list's last span among all slots."""
+        return rows * self.slots.shape[1] + self.count[rows]
