@@ -15,6 +15,7 @@ from rl_editor.edl import Clip
 from rl_editor.features import FEATURE_NAMES
 from rl_editor.grid import BeatGrid, steady_grid
 from rl_editor.materials import Material
+from rl_editor.tests.made_edits import random_edit, uneven_grid
 from rl_editor.tests.test_demonstrations import replay, track_on
 from rl_editor.truth import Segment, Truth
 
@@ -30,28 +31,6 @@ def shown(grid: BeatGrid, clips, level_db=None) -> Demonstration:
         track = dataclasses.replace(track, features=features)
     segment = Segment(0.0, grid.duration_s, Material.MUSIC, True, piece_start_s=0.0)
     return demonstrate(track, Truth(grid.duration_s, (segment,), tuple(clips)))
-
-
-def uneven_grid(n_beats: int, rng: np.random.Generator) -> BeatGrid:
-    edges_s = np.append(0.0, np.cumsum(rng.uniform(0.4, 0.6, n_beats)))
-    index = np.arange(n_beats)
-    ones = np.ones(n_beats, dtype=np.float32)
-    return BeatGrid(edges_s[:-1], edges_s.item(-1), index % 4 == 0, index % 16 == 0, ones, 4, 120.0)
-
-
-def random_edit(grid: BeatGrid, rng: np.random.Generator, other_share: float) -> EditState:
-    """Return an edit of which a share of the actions is of any type, the others keep or cut."""
-    state = EditState.start(grid, None, EpisodeConfig())
-    while not state.done:
-        masks = state.masks()
-        kind = int(rng.random() < 0.4)
-        if rng.random() < other_share:
-            kind = int(rng.choice(np.flatnonzero(masks.type)))
-        size, amount = (
-            int(rng.choice(np.flatnonzero(mask[kind]))) for mask in (masks.size, masks.amount)
-        )
-        state = state.step((kind, size, amount))
-    return state
 
 
 def spoken(made: Demonstration) -> list[tuple[ActionType, Amount]]:
