@@ -1,4 +1,4 @@
-"""The commands: `rl-editor edit`, `demo`, `render`, `sessions`, `prepare`, `train`, `cache`.
+"""The commands: `rl-editor edit`, `demo`, `render`, `sessions`, `prepare`, `gate` and so on.
 
 Heavy modules are imported by the command that needs them, so that `--help` answers at once.
 Errors of the user print one sentence and exit with code 2.

@@ -147,16 +147,16 @@ class RewardConfig(_Checked):
     (`docs/reward.md`).
     """
 
-    keep_ratio: float = _number(0.5, least=0)
-    section_coherence: float = _number(0.25, least=0)
-    phrase_alignment: float = _number(0.25, least=0)
-    edit_structure: float = _number(0.25, least=0)
-    audio_flow: float = _number(0.25, least=0)
-    action_diversity: float = _number(0.05, least=0)
+    keep_ratio: float = _number(0.3, least=0)
+    section_coherence: float = _number(0.15, least=0)
+    phrase_alignment: float = _number(0.15, least=0)
+    edit_structure: float = _number(0.15, least=0)
+    audio_flow: float = _number(0.15, least=0)
+    action_diversity: float = _number(0.03, least=0)
     reference_agreement: float = _number(6.0, least=0)
-    loop_penalty: float = _number(0.5, least=0)
-    jump_penalty: float = _number(0.5, least=0)
-    leak_penalty: float = _number(0.5, least=0)
+    loop_penalty: float = _number(0.3, least=0)
+    jump_penalty: float = _number(0.3, least=0)
+    leak_penalty: float = _number(0.3, least=0)
 
 
 @dataclass(frozen=True)

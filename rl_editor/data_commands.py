@@ -1,4 +1,4 @@
-"""The commands about training data: `rl-editor sessions make` and `rl-editor prepare`.
+"""The commands about training data: `rl-editor sessions make`, `prepare` and `gate`.
 
 In: parsed arguments. Out: exit codes; files that cannot be used are named and left out.
 """
@@ -8,9 +8,16 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rl_editor.errors import UserError
+
+if TYPE_CHECKING:
+    from rl_editor.gate import GateResult
+    from rl_editor.training_items import SessionDraw
+
+EXIT_FAILED = 1
+"""Exit code of a check that found what it looked for."""
 
 
 def add_data_commands(commands: Any) -> None:
@@ -39,6 +46,16 @@ def add_data_commands(commands: Any) -> None:
     prepare.add_argument("--seed", type=int, help="as in training; else its default")
     _add_jobs(prepare)
     prepare.set_defaults(run=_prepare)
+
+    gate = commands.add_parser("gate", help="check that no edit is worth more than the true one")
+    gate.add_argument(
+        "folders", nargs="*", default=["training_data"], metavar="DATA_DIR", help="training data"
+    )
+    gate.add_argument("--json", metavar="FILE", help="write the findings there as well")
+    gate.add_argument("--corruptions", type=int, default=200, help="of each true edit")
+    gate.add_argument("--sessions-per-reference", type=int, help="as in training; else its default")
+    gate.add_argument("--seed", type=int, help="as in training; else its default")
+    gate.set_defaults(run=_gate)
 
 
 def _add_jobs(parser: argparse.ArgumentParser) -> None:
@@ -101,10 +118,9 @@ def _make_sessions(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _prepare(arguments: argparse.Namespace) -> int:
+def _session_draw(arguments: argparse.Namespace) -> SessionDraw:
+    """Return which sessions are made out of tracks and scores: those of training by default."""
     from rl_editor.config import TrainConfig
-    from rl_editor.preparation import prepare, table
-    from rl_editor.progress import Counting
     from rl_editor.training_items import SessionDraw
 
     defaults = TrainConfig()
@@ -115,6 +131,61 @@ def _prepare(arguments: argparse.Namespace) -> int:
     )
     _check_at_least("--sessions-per-reference", draw.count, 0)
     _check_at_least("--seed", draw.seed, 0)
+    return draw
+
+
+def _gate(arguments: argparse.Namespace) -> int:
+    from rl_editor.config import RewardConfig
+    from rl_editor.gate import GateSettings, run_gate
+    from rl_editor.gate_report import folder_items, gate_table, item_demonstrations
+    from rl_editor.progress import Counting
+
+    _check_at_least("--corruptions", arguments.corruptions, 1)
+    draw = _session_draw(arguments)
+    _write_findings(arguments.json, None)
+    with Counting(lines=True) as counting:
+        items = folder_items(arguments.folders, draw, counting.say)
+        shown = item_demonstrations(items, draw, counting.say, counting.show)
+        result = run_gate(shown, RewardConfig(), GateSettings(arguments.corruptions, draw.seed))
+    if result.n_recordings == 0:
+        raise UserError(
+            f"{', '.join(arguments.folders)} should hold recordings with a known edit, but none "
+            "could be used; the lines above say why."
+        )
+    for failure in result.failures:
+        print(f"lost: {failure}")
+    words = "passes" if result.passed else "fails"
+    print(
+        f"{gate_table(result)}\n\nThe reward {words} the gate ({result.n_recordings} recordings)."
+    )
+    _write_findings(arguments.json, result)
+    return 0 if result.passed else EXIT_FAILED
+
+
+def _write_findings(path: str | None, result: GateResult | None) -> None:
+    """Write what the gate found, or only see whether it can be written, where a path is given."""
+    from rl_editor.atomic import try_beside
+    from rl_editor.gate_report import write_findings
+
+    if path is None:
+        return
+    try:
+        if result is None:
+            try_beside(path)
+        else:
+            write_findings(Path(path), result)
+    except OSError as error:
+        raise UserError(
+            f"the findings should go to {path}, but no file can be made there "
+            f"({error.strerror}); choose another path with --json."
+        ) from error
+
+
+def _prepare(arguments: argparse.Namespace) -> int:
+    from rl_editor.preparation import prepare, table
+    from rl_editor.progress import Counting
+
+    draw = _session_draw(arguments)
     n_processes = _n_processes(arguments)
     if not Path(arguments.folder).is_dir():
         raise UserError(

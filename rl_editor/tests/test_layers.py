@@ -32,13 +32,13 @@ STAGES = {
         span_levels training_items truth_store twin_choice waveform_match""",
     "environment": """
         batch_observation edit_picture environment episodes flat_environment gymnasium_vector
-        heard_output observation reward_agreement reward_tables rewards subprocess_vec_env
+        gate_edits heard_output observation reward_agreement reward_tables rewards subprocess_vec_env
         vector_environment""",
     "agent": """
         agent attention auxiliary_tasks encoder heard_twice numpy_policy planner policy_inputs""",
     "training": """
-        augmentation behavioral_cloning checkpoint cloning_examples evaluate ppo rollout
-        run_log train training_data validation""",
+        augmentation behavioral_cloning checkpoint cloning_examples evaluate gate gate_report ppo
+        rollout run_log train training_data validation""",
     "use": "__init__ cli data_commands infer notes output_paths progress reasons report",
 }
 """Modules of each stage, the earliest stage first."""
