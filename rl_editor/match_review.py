@@ -3,12 +3,14 @@
 Input: `CoarseMatches`; output: matches on their exact lines. Long matches come first: their speeds
 are tried on the short ones, whose own speed says little. Then a match that is less alike than the
 others is compared with places that sound alike, each with its twins (`twin_choice`), and so is a
-part in which the correlation breaks off: there the path has gone past a cut.
+part in which the correlation breaks off: there the path has gone past a cut. What has no line as
+a whole is looked for in parts.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -38,6 +40,10 @@ RIVAL_GAIN = 0.02
 """which must be better by this."""
 OTHER_SPEEDS = (0.95, 1.0, 1.05)
 """Speeds tried on short matches in doubt: with the doubt of each, all within 8%."""
+PART_S = 4.0
+"""Long matches that do not fit are looked for in parts of about this length."""
+PART_SHARE = 0.8
+"""They are one after all if the line of the best part fits the whole nearly as well as that."""
 BREAK_SHARE = 0.65
 """A correlation below this share of a match's median is a break, if it lasts"""
 BREAK_SECONDS = 2
@@ -56,8 +62,14 @@ def reviewed_matches(coarse: CoarseMatches, signals: Signals) -> list[Match]:
     for i, (coarse_match, line) in enumerate(zip(coarse.matches, lines, strict=True)):
         if line.confidence < usual - RIVAL_DOUBT or _should_be_copy(line):
             lines[i] = _better_place(coarse_match, line, speeds, coarse, signals)
+    found: list[Match] = []
+    for i, line in enumerate(lines):
+        is_lost = not is_good(line) and line.stop - line.start >= 1.5 * PART_S * signals[2]
+        around = (found[-1:], lines[i + 1 : i + 2])
+        parts = _found_parts(coarse.matches[i], around, speeds, coarse, signals) if is_lost else []
+        found += parts or [line]
     reviewed: list[Match] = []
-    for line in likeliest_twins(lines, coarse, signals):
+    for line in likeliest_twins(found, coarse, signals):
         reviewed += _parts(line, speeds, coarse, signals) if is_good(line) else [line]
     return reviewed
 
@@ -96,6 +108,38 @@ def _better_place(
     tried = [exact_match(other, coarse.frame, signals, known) for other in tries]
     best = max(tried, key=rank, default=line)
     return best if rank(best) > rank(line) + RIVAL_GAIN else line
+
+
+def _found_parts(
+    match: Match,
+    around: tuple[list[Match], list[Match]],
+    speeds: Speeds,
+    coarse: CoarseMatches,
+    signals: Signals,
+) -> list[Match]:
+    """Return the lines of a coarse match that has none as a whole, in parts that may have some.
+
+    Its speed was told wrong, or it goes past a cut between places that sound alike. `around` are
+    the lines before and after it, if any, on which its parts may lie.
+    """
+    n_parts = max(2, round((match.stop - match.start) / (PART_S * signals[2])))
+    edges = np.linspace(match.start, match.stop, n_parts + 1).astype(int).tolist()
+    lines: list[Match] = []
+    for part in (match.moved(a, b) for a, b in pairwise(edges)):
+        tries = [part, *(at_speed(part, s) for s, n in speeds if abs(n - part.shift_steps) <= 1)]
+        tried = [(t, exact_match(t, coarse.frame, signals, speeds)) for t in tries]
+        lines.append(max((_better_place(*t, speeds, coarse, signals) for t in tried), key=rank))
+    lines = [*around[0], *lines, *around[1]]
+    own = range(len(around[0]), len(lines) - len(around[1]))
+    for i, neighbour in [*((i, i - 1) for i in own), *((i, i + 1) for i in reversed(own))]:
+        if 0 <= neighbour < len(lines) and is_good(lines[neighbour]):
+            longer = lines[neighbour].moved(lines[i].start, lines[i].stop)
+            longer = exact_match(longer, coarse.frame, signals, speeds)
+            lines[i] = longer if rank(longer) > rank(lines[i]) + RIVAL_GAIN else lines[i]
+    lines = [lines[i] for i in own]
+    best = max(lines, key=rank)
+    whole = exact_match(best.moved(match.start, match.stop), coarse.frame, signals, speeds)
+    return [whole] if is_good(whole) and rank(whole) >= PART_SHARE * rank(best) else lines
 
 
 def _parts(line: Match, speeds: Speeds, coarse: CoarseMatches, signals: Signals) -> list[Match]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from rl_editor.coarse_match import coarse_matches
+from rl_editor.effects import stretch
 from rl_editor.line_search import exact_match, is_good, local_correlations
 from rl_editor.match_review import reviewed_matches
 from rl_editor.matches import Match
@@ -54,3 +55,24 @@ def test_confidence_of_each_second_shows_where_a_match_ends(raw):
 def test_chance_is_not_good(raw):
     edit = music(5.0, 9)
     assert not is_good(exact_match(Match(0, len(edit), 5.0 * SR), 882, (raw, edit, SR), []))
+
+
+def test_a_long_match_of_a_wrong_speed_is_found_in_its_parts(raw):
+    edit = unit(stretch(raw[5 * SR : 17 * SR, None], SR, 0.94, 0.0)[:, 0])
+    coarse = coarse_matches(raw, edit, SR)
+    middle, half = 11.0 * SR, len(edit) / 2
+    wrong = Match(0, len(edit), middle - half)
+    lines = reviewed_matches(replace(coarse, matches=(wrong,)), (raw, edit, SR))
+    assert all(is_good(line) for line in lines)
+    for line in lines:
+        assert line.speed == pytest.approx(0.94, abs=0.005)
+        assert line.raw_start / SR == pytest.approx(5.0 + 0.94 * line.start / SR, abs=0.03)
+
+
+def test_a_match_past_many_cuts_is_found_in_its_parts(raw):
+    edit = cut_together(raw, [(2, 7, 0), (20, 25, 0), (8, 13, 0), (24, 29, 0)])
+    coarse = coarse_matches(raw, edit, SR)
+    wrong = Match(0, len(edit), 5.0 * SR)
+    lines = reviewed_matches(replace(coarse, matches=(wrong,)), (raw, edit, SR))
+    found_s = {round(line.raw_start / SR - line.start / SR) for line in lines if is_good(line)}
+    assert found_s == {2, 15, -2, 9}
