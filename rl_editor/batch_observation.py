@@ -102,7 +102,8 @@ def observe_batch(
                 first + np.minimum(last_kept + 1, n_beats - 1)
             ),
             heard=batch.is_heard(rows, tables.copies_ahead[row]),
-            similarity=tables.similarity_ahead[row],
+            similarity=tables.similarity_ahead,
+            row=row,
             later_ahead=tables.later_ahead.take(row, axis=0),
         )
     )

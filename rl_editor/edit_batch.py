@@ -29,26 +29,47 @@ from rl_editor.actions import (
     Amount,
     Size,
 )
+from rl_editor.batch_arrangement import BatchArrangement, span_array
 from rl_editor.config import EpisodeConfig
 from rl_editor.edit_state import MAX_MATCH_DB, ActionMasks, EditContext, EditState
-from rl_editor.edit_tables import PLACE_OF, SPAN_END, EditTables
+from rl_editor.edit_tables import N_PLACES, PLACE_OF, SPAN_END, EditTables
 from rl_editor.sound_table import GAIN_OF, GAIN_STEPS_PER_DB, RATE, REVERSE, SOUND_OF
-from rl_editor.span_lists import END, GAIN, SOUND, START, Rows, SpanArray, SpanLists, continues
-from rl_editor.spans import Arrangement, Waiting
+from rl_editor.span_lists import END, GAIN, SOUND, START, Rows, SpanArray
 
-RUN_WINDOW = 64
+RUN_WINDOW = 128
 """Beats that a search for the last change between kept and cut looks at in one go."""
 FIRST_STEPS = 64
 """Actions of history that a batch has room for at first."""
 
 _LEAVES_OUT = [ActionType.CUT, ActionType.SKIP, ActionType.JUMP_BACK]
-PLAYS: NDArray[np.int64] = np.ones((N_TYPES, N_AMOUNTS), dtype=np.int64)
+HEARD: NDArray[np.int64] = np.ones((N_TYPES, N_AMOUNTS), dtype=np.int64)
 """[20, 5] how often the beats up to the new cursor are heard."""
-PLAYS[[*_LEAVES_OUT, ActionType.REPEAT_PREV]] = 0
-PLAYS[ActionType.LOOP] = [plays or 0 for plays in LOOP_PLAYS]
+HEARD[[*_LEAVES_OUT, ActionType.REPEAT_PREV]] = 0
+HEARD[ActionType.LOOP] = [plays or 0 for plays in LOOP_PLAYS]
+PLACED: NDArray[np.int64] = HEARD.copy()
+"""[20, 5] how often they take their place in the output at once; for REPEAT_PREV, its beats."""
+PLACED[ActionType.REPEAT_PREV] = 1
+PLACED[ActionType.REORDER, [Amount.NEUTRAL, Amount.POS_LARGE]] = 0
 _PLAYS_NEXT: NDArray[np.bool_] = np.ones(N_TYPES, dtype=bool)
 """[20] types whose first span comes next in the output."""
 _PLAYS_NEXT[[*_LEAVES_OUT, ActionType.REORDER]] = False
+_SHAPE = (N_TYPES, N_SIZES, N_AMOUNTS)
+_CODE = np.array([N_SIZES * N_AMOUNTS, N_AMOUNTS, 1])
+_BEFORE_LAST = ActionType.REORDER * N_AMOUNTS + Amount.NEG_SMALL
+_MATCH = ActionType.GAIN * N_AMOUNTS + Amount.NEUTRAL
+_FIRST_LOOP, _LAST_LOOP = (ActionType.LOOP * N_AMOUNTS + a for a in (0, N_AMOUNTS - 1))
+
+
+def _amount_masks() -> NDArray[np.bool_]:
+    """Return [5, 20, 5] amounts by whether a clip is placed and a level matches; then none."""
+    masks = np.repeat(AMOUNT_EXISTS[None], 5, axis=0)
+    masks[[0, 1], ActionType.REORDER, : Amount.NEUTRAL] = False
+    masks[[0, 2], ActionType.GAIN, Amount.NEUTRAL] = False
+    masks[4] = False
+    return masks
+
+
+_AMOUNT_MASKS = _amount_masks()
 
 
 class EditBatch:
@@ -63,10 +84,8 @@ class EditBatch:
         run_beats: [E] int64, beats before the cursor since the edit last changed between
             beats that are in the output and beats that are not.
         n_steps, n_jumps, n_repeats: [E] int64, actions so far, and the budgeted ones.
-        n_placed: [E] int64, beats in `placed`.
-        placed, waiting, tail: as in `spans.Arrangement`; the first `n_begun` [E] waiting spans
-            wait for the end of a clip that has begun.
-        last: [E, 4] the last placed span.
+        arrangement: what the edits play so far.
+        last: [E, 4] the last placed span of each.
     """
 
     def __init__(self, contexts: Sequence[EditContext], episode: EpisodeConfig, n_edits: int):
@@ -74,15 +93,17 @@ class EditBatch:
         self.tables = EditTables.of(contexts, episode)
         self._contexts = contexts
         self._all = np.arange(n_edits)
-        counts = np.zeros((8, n_edits), dtype=np.int64)
+        counts = np.zeros((7, n_edits), dtype=np.int64)
         self.recording, self.cursor, self.row, self.run_beats = counts[:4]
-        self.n_steps, self.n_jumps, self.n_repeats, self.n_placed = counts[4:]
-        self.n_begun = np.zeros(n_edits, dtype=np.int64)
+        self.n_steps, self.n_jumps, self.n_repeats = counts[4:]
         self.output_s = np.zeros(n_edits)
-        self.placed, self.waiting, self.tail = (SpanLists(n_edits) for _ in range(3))
-        self._history = np.zeros((n_edits, FIRST_STEPS, 3), dtype=np.int8)
+        self.arrangement = BatchArrangement(n_edits)
+        self._history = np.zeros((n_edits, FIRST_STEPS), dtype=np.int16)
         # False before the first beat, where searches and missing copies look.
         self._heard = np.zeros((n_edits, RUN_WINDOW + int(self.tables.n_beats.max())), dtype=bool)
+        self._windows = np.lib.stride_tricks.sliding_window_view(self._heard, RUN_WINDOW, axis=1)
+        self._frontier = np.zeros(n_edits, dtype=np.int64)  # nothing from here on was heard
+        self._last_heard = np.zeros(n_edits, dtype=bool)  # whether the beat before the cursor was
         self.begin(self._all, np.zeros(n_edits, dtype=np.int64))
 
     @property
@@ -105,11 +126,11 @@ class EditBatch:
         self.recording[rows] = recordings
         self.row[rows] = self.tables.first_row[recordings]
         for state in (self.cursor, self.run_beats, self.n_steps, self.n_jumps, self.n_repeats,
-                      self.n_placed, self.n_begun, self.output_s, self.placed.count,
-                       self.waiting.count, self.tail.count):  # fmt: skip
+                      self.output_s, self._frontier, self._last_heard):  # fmt: skip
             state[rows] = 0
         self._heard[rows] = False
-        self.last = self.placed.last(self._all)
+        self.arrangement.clear(rows)
+        self.last = self.arrangement.placed.last(self._all)
         self._masks: ActionMasks | None = None
 
     def masks(self) -> ActionMasks:
@@ -131,55 +152,42 @@ class EditBatch:
         self._check(actions)
         kind, size, amount = actions.T
         choice = kind * N_AMOUNTS + amount
-        place = self.row * 25 + PLACE_OF.take(choice) * 5 + size
-        following = self.tables.place.take(place).astype(np.int64)
-        plays = PLAYS.take(choice)
-        self._arrange(actions, choice, following)
-        self._hear(following, plays, RATE.take(SOUND_OF.take(choice)))
+        place = self.row * (N_PLACES * N_SIZES) + size
+        span_end = self.tables.place.take(place + SPAN_END * N_SIZES)
+        following = self.tables.place.take(place + PLACE_OF.take(choice) * N_SIZES)
+        self._arrange(choice, span_end, following)
+        self._hear(choice, following.astype(np.int64))
         self._remember(actions)
         self.n_jumps += kind == ActionType.JUMP_BACK
         self.n_repeats += kind == ActionType.REPEAT_PREV
         self.row += following - self.cursor
         self.cursor[:] = following
-        self._find_runs()
-        self.last = self.placed.last(self._all)
+        self.last = self.arrangement.placed.last(self._all)
         self._masks = None
-
-    def ended(self, rows: Rows) -> SpanLists:
-        """Return the spans of some edits in output order, as if nothing more came."""
-        lists = self.placed.copy(rows)
-        for more in (self.waiting, self.tail):
-            for index in range(int(more.count[rows].max(initial=0))):
-                left = np.flatnonzero(more.count[rows] > index)
-                lists.append(left, more.slots[rows[left], index + 1])
-        return lists
 
     def history(self, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return ([R] numbers of actions, [A, 3] the actions of some edits, edit by edit)."""
         counts = self.n_steps[rows]
         step = np.arange(int(counts.max(initial=0)))
-        listed = self._history[rows, : len(step)][step < counts[:, None]]
-        return counts, listed.astype(np.int64)
+        codes = self._history[rows, : len(step)][step < counts[:, None]]
+        return counts, np.stack(np.unravel_index(codes, _SHAPE), axis=1)
 
     def state(self, row: int) -> EditState:
         """Return one edit as an immutable state of its own."""
-        waiting = tuple(
-            Waiting(span, index < self.n_begun[row])
-            for index, span in enumerate(self.waiting.spans(row))
-        )
-        placed, tail = self.placed.spans(row), self.tail.spans(row)
         played = np.zeros(self.tables.n_beats[self.recording[row]], dtype=np.int64)
-        for span in (*placed, *(w.span for w in waiting), *tail):
+        arrangement = self.arrangement.of(row)
+        waiting = (w.span for w in arrangement.waiting)
+        for span in (*arrangement.placed, *waiting, *arrangement.tail):
             played[span.start : span.end] += 1
         played.flags.writeable = False
-        history = self._history[row, : self.n_steps[row]].tolist()
+        actions = self.history(np.array([row]))[1].tolist()
         return EditState(
             self._contexts[self.recording[row]],
             int(self.cursor[row]),
-            tuple(Action(ActionType(t), Size(s), Amount(a)) for t, s, a in history),
+            tuple(Action(ActionType(t), Size(s), Amount(a)) for t, s, a in actions),
             played,
             float(self.output_s[row]),
-            Arrangement(placed, waiting, tail, int(self.n_placed[row])),
+            arrangement,
             int(self.n_jumps[row]),
             int(self.n_repeats[row]),
         )
@@ -193,27 +201,21 @@ class EditBatch:
         if len(no_jumps):
             size_mask[no_jumps, ActionType.JUMP_BACK] = False
             type_mask[no_jumps, ActionType.JUMP_BACK] = False
-        n_span = tables.place.take(self.row, axis=0)[:, SPAN_END] - self.cursor[:, None]
-        n_left = np.where(self.n_repeats < episode.repeat_budget, self.n_placed, -1)
+        n_left = np.where(self.n_repeats < episode.repeat_budget, self.arrangement.n_placed, -1)
         repeats = size_mask[:, ActionType.REPEAT_PREV]
-        repeats &= n_span <= n_left[:, None]
+        repeats &= tables.n_span.take(self.row, axis=0) <= n_left[:, None]
         # The shortest span fits first, and BEAT is allowed wherever any size is.
         type_mask[:, ActionType.REPEAT_PREV] = repeats[:, Size.BEAT]
-        amount_mask = np.empty((len(self.row), N_TYPES, N_AMOUNTS), dtype=bool)
-        amount_mask[:] = AMOUNT_EXISTS
-        started = self.placed.count > 0
-        amount_mask[:, ActionType.REORDER, : Amount.NEUTRAL] = started[:, None]
-        amount_mask[:, ActionType.GAIN, Amount.NEUTRAL] = self._can_match()
-        done = np.flatnonzero(~type_mask[:, ActionType.KEEP])
-        if len(done):
-            amount_mask[done] = False
-        return ActionMasks(type_mask, size_mask, amount_mask)
+        which = 2 * (self.arrangement.placed.count > 0) + self._can_match()
+        which[~type_mask[:, ActionType.KEEP]] = 4
+        return ActionMasks(type_mask, size_mask, _AMOUNT_MASKS.take(which, axis=0))
 
     def _can_match(self) -> NDArray[np.bool_]:
         """Return [E] whether the last placed clip and the beat at the cursor both have a level."""
         first = self.row - self.cursor
-        before = self.tables.n_audible.take(self.last[:, [START, END]] + first[:, None])
-        return (before[:, 1] > before[:, 0]) & self.tables.audible.take(self.row)
+        start = self.tables.n_audible.take(first + self.last[:, START])
+        end = self.tables.n_audible.take(first + self.last[:, END])
+        return (end > start) & self.tables.audible.take(self.row)
 
     def _check(self, actions: NDArray[np.integer]) -> None:
         if actions.shape != (len(self.row), 3):
@@ -227,80 +229,70 @@ class EditBatch:
             raise AssertionError(f"the interpreters disagree on {actions[row]}")
 
     def _arrange(
-        self, actions: NDArray[np.integer], choice: NDArray[np.int64], following: NDArray[np.int64]
+        self, choice: NDArray[np.int64], span_end: NDArray[np.int32], following: NDArray[np.int32]
     ) -> None:
         """Put the spans of all actions where they belong."""
-        kind, _, amount = actions.T
-        place = self.row * 25 + 5 * SPAN_END + actions[:, 1]
-        span_end = self.tables.place.take(place)
-        spans = np.empty((len(choice), 4), dtype=np.int32)
-        spans[:, START], spans[:, END] = self.cursor, span_end
-        spans[:, SOUND], spans[:, GAIN] = SOUND_OF.take(choice), GAIN_OF.take(choice)
-        matched = np.flatnonzero(choice == ActionType.GAIN * N_AMOUNTS + Amount.NEUTRAL)
+        kind, arrangement = choice // N_AMOUNTS, self.arrangement
+        spans = span_array(self.cursor, span_end, SOUND_OF.take(choice), GAIN_OF.take(choice))
+        matched = np.flatnonzero(choice == _MATCH)
         if len(matched):
             spans[matched, GAIN] = self._matching_gain(matched, spans[matched])
-        moved = np.flatnonzero(kind == ActionType.REORDER)
-        if len(moved):
-            self._reorder(moved, spans[moved], amount[moved])
+        self._reorder(choice, spans)
         swapped = np.flatnonzero(kind == ActionType.SWAP_NEXT)
-        later = spans[swapped]
+        earlier = spans[swapped]
         spans[swapped, START], spans[swapped, END] = span_end[swapped], following[swapped]
         repeating = np.flatnonzero(kind == ActionType.REPEAT_PREV)
-        pieces = counts = None
-        if len(repeating):
-            counts, pieces = self._last_beats(repeating, span_end[repeating])
-            spans[repeating] = pieces[np.cumsum(counts) - counts]
+        counts, pieces = self._last_beats(repeating, span_end[repeating])
+        first = np.cumsum(counts) - counts
+        spans[repeating] = pieces[first]
+        looped = np.flatnonzero((choice >= _FIRST_LOOP) & (choice <= _LAST_LOOP))
+        before = np.flatnonzero(choice == _BEFORE_LAST)
+        last = arrangement.take_last(before)
         playing = np.flatnonzero(_PLAYS_NEXT.take(kind))
-        self._play(playing, spans[playing])
-        self._play_on(choice, spans, swapped, later)
-        if pieces is not None and counts is not None:
-            self._play_pieces(repeating, counts, pieces)
+        rows = np.concatenate([playing, before])
+        arrangement.play(rows, spans[rows], len(playing))
+        several = np.flatnonzero(counts > 1)
+        rows = np.concatenate([looped, swapped, repeating[several], before])
+        second = np.concatenate([spans[looped], earlier, pieces[first[several] + 1], last])
+        arrangement.play(rows, second, len(rows) - len(before))
+        self._extend(
+            looped, HEARD.take(choice[looped]) - 2, spans[looped], repeating, counts, pieces
+        )
+        n_beats = np.where(kind == ActionType.REPEAT_PREV, span_end, following) - self.cursor
+        arrangement.n_placed += PLACED.take(choice) * n_beats
 
-    def _play_on(
-        self, choice: NDArray[np.int64], spans: SpanArray, swapped: Rows, later: SpanArray
+    def _reorder(self, choice: NDArray[np.int64], spans: SpanArray) -> None:
+        """Put spans elsewhere than at the end, but for those before the last clip."""
+        to = choice - ActionType.REORDER * N_AMOUNTS
+        first, after = np.flatnonzero(to == Amount.NEG_LARGE), np.flatnonzero(to == Amount.NEUTRAL)
+        tail = np.flatnonzero(to == Amount.POS_LARGE)
+        if len(first):
+            self.arrangement.placed.insert_first(first, spans[first])
+        if len(after):
+            self.arrangement.waiting.push(after, spans[after])
+        if len(tail):
+            self.arrangement.tail.append(tail, spans[tail])
+
+    def _extend(
+        self,
+        looped: Rows,
+        plays: NDArray[np.int64],
+        loops: SpanArray,
+        repeating: Rows,
+        counts: NDArray[np.int64],
+        pieces: SpanArray,
     ) -> None:
-        """Play the other spans of loops, and those that were swapped with their next one."""
-        loop = ActionType.LOOP * N_AMOUNTS
-        looped = np.flatnonzero((choice >= loop) & (choice < loop + N_AMOUNTS))
-        again = np.concatenate([looped, swapped])
-        if len(again):
-            self._play(again, np.concatenate([spans[looped], later]))
-        for plays in (3, 4):
-            again = looped[PLAYS.take(choice[looped]) >= plays]
-            if len(again):
-                self._play(again, spans[again])
+        """Play what comes behind the second span of loops and repeats.
 
-    def _play(self, rows: Rows, spans: SpanArray) -> None:
-        """Play one span next in each of some edits, as `Arrangement.play`."""
-        waits = np.flatnonzero(self.waiting.count[rows])
-        if len(waits):
-            self._release(rows[waits], spans[waits])
-        self.placed.append(rows, spans)
-        self.n_placed[rows] += spans[:, END] - spans[:, START]
-
-    def _release(self, rows: Rows, spans: SpanArray) -> None:
-        """Place what waited for the end of the last clip, where `spans` begin a new one."""
-        fresh = ~continues(spans, self.placed.last(rows))
-        ready = rows[fresh & (self.n_begun[rows] > 0)]
-        counts = self.n_begun[ready]
-        for index in range(int(counts.max(initial=0))):
-            now = ready[counts > index]
-            waited = self.waiting.slots[now, index + 1]
-            self.placed.append(now, waited)
-            self.n_placed[now] += waited[:, END] - waited[:, START]
-        if len(ready):
-            self.waiting.drop_first(ready, counts)
-        self.n_begun[rows] = self.waiting.count[rows]
-
-    def _reorder(self, rows: Rows, spans: SpanArray, amount: NDArray[np.integer]) -> None:
-        first, before = amount == Amount.NEG_LARGE, amount == Amount.NEG_SMALL
-        after, tail = amount == Amount.NEUTRAL, amount == Amount.POS_LARGE
-        self.placed.insert_first(rows[first], spans[first])
-        self.placed.insert_before_last(rows[before], spans[before])
-        self.waiting.push(rows[after], spans[after])
-        self.tail.append(rows[tail], spans[tail])
-        inside = first | before
-        self.n_placed[rows[inside]] += spans[inside, END] - spans[inside, START]
+        Nothing of it is joined or released: the second span released all that waited, a loop
+        never continues itself, and a placed span never continues the one before it.
+        """
+        order = np.arange(len(pieces)) - np.repeat(np.cumsum(counts) - counts, counts)
+        self.arrangement.placed.extend(
+            np.concatenate([looped, repeating]),
+            np.concatenate([plays, np.maximum(counts - 2, 0)]),
+            np.concatenate([np.repeat(loops, plays, axis=0), pieces[order > 1]]),
+        )
 
     def _matching_gain(self, rows: Rows, spans: SpanArray) -> NDArray[np.int64]:
         """Return [R] the gain that brings spans to the level of the one before, as it is heard."""
@@ -323,80 +315,89 @@ class EditBatch:
     def _last_beats(
         self, rows: Rows, span_end: NDArray[np.integer]
     ) -> tuple[NDArray[np.int64], SpanArray]:
-        """Return the last beats of each output: ([R] numbers of spans, [K, 4] the spans)."""
-        n_beats = span_end - self.cursor[rows]
-        n_back = int(min(n_beats.max(), self.placed.count[rows].max()))
-        slot = self.placed.count[rows, None] - np.arange(n_back)[::-1]
-        spans = self.placed.slots[rows[:, None], np.maximum(slot, 0)]
+        """Return the last beats of outputs, [R] numbers of spans and [K, 4] the spans.
+
+        Their length is added to the output at once.
+        """
+        if not len(rows):
+            return np.zeros(0, dtype=np.int64), np.zeros((0, 4), dtype=np.int32)
+        n_beats, placed = span_end - self.cursor[rows], self.arrangement.placed
+        n_back = int(min(n_beats.max(), placed.count[rows].max()))
+        slot = placed.count[rows, None] - np.arange(n_back)[::-1]
+        spans = placed.slots[rows[:, None], np.maximum(slot, 0)]
         lengths = spans[..., END] - spans[..., START]
         following = np.cumsum(lengths[:, ::-1], axis=1)[:, ::-1] - lengths
-        taken = np.clip(n_beats[:, None] - following, 0, lengths)
+        taken = np.minimum(np.maximum(n_beats[:, None] - following, 0), lengths)
         backwards = REVERSE.take(spans[..., SOUND])
         start = np.where(backwards, spans[..., START], spans[..., END] - taken)
         spans[..., START], spans[..., END] = start, start + taken
-        return np.count_nonzero(taken, axis=1), spans[taken > 0]
-
-    def _play_pieces(self, rows: Rows, counts: NDArray[np.int64], pieces: SpanArray) -> None:
-        """Play what follows the first piece of each repeat, and add the length of them all.
-
-        A placed span never continues the one before it, so behind the second piece, which also
-        releases all that waited, nothing is joined.
-        """
-        first = np.cumsum(counts) - counts
-        several = counts > 1
-        if several.any():
-            self._play(rows[several], pieces[first[several] + 1])
-            order = np.arange(len(pieces)) - np.repeat(first, counts)
-            rest = pieces[order > 1]
-            n_rest = np.maximum(counts - 2, 0)
-            self.placed.extend(rows, n_rest, rest)
-            owner = np.repeat(rows, n_rest)
-            np.add.at(self.n_placed, owner, rest[:, END] - rest[:, START])
-        owner = np.repeat(rows, counts)
-        origin = self.row[owner] - self.cursor[owner]
+        some = taken > 0
+        counts, pieces = np.count_nonzero(some, axis=1), spans[some]
+        origin = np.repeat(self.row[rows] - self.cursor[rows], counts)
         length_s = self.tables.edges_s.take(origin + pieces[:, END])
         length_s -= self.tables.edges_s.take(origin + pieces[:, START])
-        np.add.at(self.output_s, owner, length_s / RATE.take(pieces[:, SOUND]))
+        length_s /= RATE.take(pieces[:, SOUND])
+        self.output_s[rows] += np.add.reduceat(length_s, np.cumsum(counts) - counts)
+        return counts, pieces
 
-    def _hear(
-        self, following: NDArray[np.int64], plays: NDArray[np.int64], rate: NDArray[np.float64]
-    ) -> None:
+    def _hear(self, choice: NDArray[np.int64], following: NDArray[np.int64]) -> None:
         """Mark the beats up to the next cursor as heard, and add their length to the output."""
-        edges_s, first = self.tables.edges_s, self.row - self.cursor
-        length_s = edges_s.take(first + following) - edges_s.take(self.row)
-        self.output_s += plays * length_s / rate
-        n_heard = np.where(plays > 0, following - self.cursor, 0)
+        edges_s, plays = self.tables.edges_s, HEARD.take(choice)
+        n_beats = following - self.cursor
+        length_s = edges_s.take(self.row + n_beats) - edges_s.take(self.row)
+        self.output_s += plays * length_s / RATE.take(SOUND_OF.take(choice))
+        is_heard = plays > 0
         start = self._all * self._heard.shape[1] + RUN_WINDOW + self.cursor
-        heard = self._heard.reshape(-1)
-        heard[_ranges(start, n_heard)] = True
+        self._heard.reshape(-1)[_ranges(start, n_beats * is_heard)] = True
+        self._count_run(n_beats, is_heard, following)
+
+    def _count_run(
+        self,
+        n_beats: NDArray[np.int64],
+        is_heard: NDArray[np.bool_],
+        following: NDArray[np.int64],
+    ) -> None:
+        """Count the beats before each new cursor since the last change between heard and not.
+
+        The run goes on or begins anew with the action, except where beats that it leaves out were
+        heard before or the cursor goes back: there it is looked up.
+        """
+        stays = n_beats == 0
+        goes_on = (is_heard == self._last_heard) | stays
+        self.run_beats *= goes_on
+        self.run_beats += n_beats
+        np.copyto(self._last_heard, is_heard, where=~stays)
+        unknown = ~is_heard & (self.cursor < self._frontier) & ~stays | (n_beats < 0)
+        np.maximum(self._frontier, following, out=self._frontier)
+        rows = np.flatnonzero(unknown)
+        if len(rows):
+            self._look_up_run(rows, following[rows])
+
+    def _look_up_run(self, rows: Rows, cursor: NDArray[np.int64]) -> None:
+        last = self._heard[rows, RUN_WINDOW + cursor - 1]
+        self._last_heard[rows] = last
+        left, until, run = np.arange(len(rows)), cursor.copy(), np.zeros_like(cursor)
+        while len(left):
+            changed = self._windows[rows[left], until[left]] != last[left, None]
+            n_same = changed[:, ::-1].argmax(axis=1)
+            none = ~changed[np.arange(len(left)), RUN_WINDOW - 1 - n_same]
+            run[left] += np.where(none, RUN_WINDOW, n_same)
+            until[left] -= RUN_WINDOW
+            left = left[none & (until[left] > 0)]
+        self.run_beats[rows] = np.minimum(run, cursor)
 
     def _remember(self, actions: NDArray[np.integer]) -> None:
-        n_steps = int(self.n_steps.max()) + 1
-        if n_steps > self._history.shape[1]:
-            room = np.zeros((len(self.row), n_steps, 3), dtype=np.int8)
-            self._history = np.concatenate([self._history, room], axis=1)
-        self._history[self._all, self.n_steps] = actions
+        room = self._history.shape[1]
+        if self.n_steps.max() >= room:
+            more = np.zeros((len(self.row), room), dtype=np.int16)
+            self._history = np.concatenate([self._history, more], axis=1)
+        self._history[self._all, self.n_steps] = actions @ _CODE
         self.n_steps += 1
-
-    def _find_runs(self) -> None:
-        """Count back from each cursor to the last change between heard and not."""
-        rows, run = self._all, np.zeros_like(self.cursor)
-        window = np.lib.stride_tricks.sliding_window_view(self._heard, RUN_WINDOW, axis=1)
-        until = self.cursor.copy()
-        value = self._heard[rows, RUN_WINDOW + self.cursor - 1]
-        while len(rows):
-            seen = window[rows, until[rows]] != value[rows, None]
-            change = seen[:, ::-1].argmax(axis=1)
-            none = ~seen[np.arange(len(rows)), RUN_WINDOW - 1 - change]
-            run[rows] += np.where(none, RUN_WINDOW, change)
-            until[rows] -= RUN_WINDOW
-            rows = rows[none & (until[rows] > 0)]
-        self.run_beats[:] = np.minimum(run, self.cursor)
 
 
 def choices_allowed(masks: ActionMasks, actions: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Return [E] whether the masks [E, ...] allow each action [E, 3]; no number outside is."""
-    inside = np.all((actions >= 0) & (actions < (N_TYPES, N_SIZES, N_AMOUNTS)), axis=1)
+    inside = np.all((actions >= 0) & (actions < _SHAPE), axis=1)
     if not inside.all():
         actions = np.where(inside[:, None], actions, 0)
     kind, size, amount = actions.T

@@ -39,6 +39,7 @@ class EditTables:
         first_row: [R + 1] int64.
         n_beats: [R] int64.
         place: [M, 5, 5] int32, beat that each of the five places is at, for each size.
+        n_span: [M, 5] int32, beats of the span of each size.
         edges_s: [M] float64, start of the beat; the file's end in a recording's last row.
         energy: [M] float64, power times seconds of the beat, 0 where levels are not known.
         n_audible: [M] int64, audible beats before this one.
@@ -52,6 +53,7 @@ class EditTables:
     first_row: NDArray[np.int64]
     n_beats: NDArray[np.int64]
     place: NDArray[np.int32]
+    n_span: NDArray[np.int32]
     edges_s: NDArray[np.float64]
     energy: NDArray[np.float64]
     n_audible: NDArray[np.int64]
@@ -65,12 +67,14 @@ class EditTables:
         """Return the tables of some recordings."""
         n_beats = np.array([c.lines.n_beats for c in contexts], dtype=np.int64)
         pattern, size_pattern = _patterns([c.lines.size_allowed for c in contexts])
+        place = np.concatenate([_places(c) for c in contexts])
         audible = [np.append(np.diff(c.n_audible) > 0, False) for c in contexts]
         return cls(
             episode=episode,
             first_row=np.concatenate([[0], np.cumsum(n_beats + 1)]),
             n_beats=n_beats,
-            place=np.concatenate([_places(c) for c in contexts]),
+            place=place,
+            n_span=place[:, SPAN_END] - place[:, STAY],
             edges_s=np.concatenate([c.edges_s for c in contexts]),
             energy=np.concatenate([_energy(c) for c in contexts]),
             n_audible=np.concatenate([c.n_audible for c in contexts]),

@@ -167,7 +167,8 @@ def context(
             earlier_here=table.match_earlier[cursor],
             later_of_following=table.match_later[following],
             heard=heard,
-            similarity=windows(table.earlier, 0.0)[cursor],
+            similarity=windows(table.earlier, 0.0),
+            row=cursor,
             later_ahead=table.later_ahead[cursor],
         )
     )
@@ -191,7 +192,8 @@ class Situations:
         earlier_here: [B] the cursor's earlier copy, or -1.
         later_of_following: [B] later copy of the beat that would follow the output, or -1.
         heard: [B, 48] True where the earlier copy of a beat ahead is in the output.
-        similarity: [B, 48] float32, likeness of the beats ahead to their earlier copies.
+        similarity: [M, 48] float32, likeness to their earlier copies of the beats ahead of any.
+        row: [B] which row of `similarity` each cursor is at.
         later_ahead: [B, W] as in `CopyTable`.
     """
 
@@ -207,67 +209,77 @@ class Situations:
     later_of_following: NDArray[np.int64]
     heard: NDArray[np.bool_]
     similarity: NDArray[np.float32]
+    row: NDArray[np.int64]
     later_ahead: NDArray[np.float32]
 
 
 def context_columns(seen: Situations) -> NDArray[np.float32]:
     """Return [B, K] the context, columns `CONTEXT_NAMES`; a row depends on no other row."""
     cursor, last_kept = seen.cursor, seen.last_kept
-    known = ~np.isnan(seen.target)
+    known, started = ~np.isnan(seen.target), last_kept >= 0
     target = np.where(known, seen.target, 0.0)
-    needed = (target * seen.total_s - seen.output_s) / np.maximum(
-        seen.total_s - seen.passed_s, 1e-3
-    )
-    since, started = cursor - 1 - last_kept, last_kept >= 0
+    left_s = np.maximum(seen.total_s - seen.passed_s, 1e-3)
+    needed = (target * seen.total_s - seen.output_s) / left_s
+    since = cursor - 1 - last_kept
     columns = (
         seen.passed_s / seen.total_s,
         seen.output_s / np.maximum(seen.passed_s, 1.0),
         known,
         target,
-        known * np.clip(needed, 0.0, 2.0),
+        known * np.minimum(np.maximum(needed, 0.0), 2.0),
         (since == 0) & (cursor > 0),
         np.log1p(seen.run_beats) / 5.0,
         ~started,
         started * np.log1p(np.maximum(since, 0)) / 5.0,
-        *_continuation(seen),
-        *_copies_in_output(seen),
-        *seen.later_ahead.T,
     )
     context = np.empty((len(cursor), N_CONTEXT), dtype=np.float32)
     for index, column in enumerate(columns):
         context[:, index] = column
+    n_columns, n_widths = len(columns), len(AHEAD_BEATS)
+    _continuation(seen, context[:, n_columns : n_columns + 6])
+    _copies_in_output(seen, context[:, n_columns + 6 : -n_widths])
+    context[:, -n_widths:] = seen.later_ahead
     return context
 
 
-def _continuation(seen: Situations) -> list[NDArray]:
-    """Return how the cursor's copies relate to what should follow the end of the output.
+def _continuation(seen: Situations, columns: NDArray[np.float32]) -> None:
+    """Write how the cursor's copies relate to what should follow the end of the output: [B, 6].
 
     `continuation`: the earlier copy of this place against the place that would come next;
     0 means that this is a retake of just what is missing, negative that it winds back.
     `resumption`: the later copy of the place that would come next against this place.
     """
-    following = np.clip(seen.last_kept + 1, 0, seen.n_beats - 1)
-    started = seen.last_kept >= 0
-    columns: list[NDArray] = []
-    for copy, offset in (
-        (seen.earlier_here, seen.earlier_here - following),
-        (seen.later_of_following, seen.cursor - seen.later_of_following),
-    ):
-        exists = started & (copy != NO_COPY)
-        columns += [
-            exists,
-            exists * np.exp(-np.abs(offset) / 2.0),
-            exists * np.tanh(offset / 16.0),
-        ]
-    return columns
+    following = np.minimum(np.maximum(seen.last_kept + 1, 0), seen.n_beats - 1)
+    copy = np.stack([seen.earlier_here, seen.later_of_following])
+    exists = (copy != NO_COPY) & (seen.last_kept >= 0)
+    offset = np.stack([seen.earlier_here - following, seen.cursor - seen.later_of_following])
+    columns[:, 0::3] = exists.T
+    columns[:, 1::3] = (exists * np.exp(np.abs(offset) / -2.0)).T
+    columns[:, 2::3] = (exists * np.tanh(offset / 16.0)).T
 
 
-def _copies_in_output(seen: Situations) -> list[NDArray]:
-    """Return, for each span ahead, the share already heard as a copy and how close those are."""
-    count = np.cumsum(seen.heard, axis=1, dtype=np.int8)[:, _LAST_AHEAD]
-    similarity = np.cumsum(seen.heard * seen.similarity, axis=1)[:, _LAST_AHEAD]
+def _copies_in_output(seen: Situations, columns: NDArray[np.float32]) -> None:
+    """Write, for each span ahead, the share already heard as a copy, and how close those are."""
+    heard, n_widths = seen.heard, len(AHEAD_BEATS)
+    likeness = heard * seen.similarity[seen.row]
+    count = _sums_ahead(heard, np.int8)
+    similarity = _sums_ahead(likeness, np.float32)
     width = np.minimum(_LAST_AHEAD + 1, (seen.n_beats - seen.cursor)[:, None])
-    return [*(count / width).T, *(similarity / np.maximum(count, 1)).T]
+    columns[:, :n_widths] = count / width
+    columns[:, n_widths:] = similarity / np.maximum(count, 1)
+
+
+def _sums_ahead(values: NDArray, dtype: type) -> NDArray:
+    """Return [B, W] the sums of the first 1, 4, 16 and 48 columns of values [B, 48].
+
+    Sums over the first axis add row to row, for all columns at once and in one order however
+    many there are; a single column would be added up in another order.
+    """
+    if len(values) == 1:
+        return _sums_ahead(np.repeat(values, 2, axis=0), dtype)[:1]
+    across = np.ascontiguousarray(values.T)
+    sums = [np.add.reduce(across[:beats], axis=0, dtype=dtype) for beats in AHEAD_BEATS]
+    return np.stack(sums, axis=1)
 
 
 _TABLES: WeakKeyDictionary[Track, CopyTable] = WeakKeyDictionary()

@@ -52,10 +52,11 @@ def _ungained(sound: Sound) -> Sound:
     return sound._replace(gain_db=0.0)
 
 
-SOUNDS: tuple[Sound, ...] = tuple(
-    dict.fromkeys([AS_IT_IS, *(_ungained(s) for sounds in PLAYED_SOUNDS.values() for s in sounds)])
-)
-"""Every sound there is, without its gain; the first is `AS_IT_IS`."""
+_played = [AS_IT_IS, *(_ungained(s) for sounds in PLAYED_SOUNDS.values() for s in sounds)]
+SOUNDS: tuple[Sound, ...] = tuple(sorted(dict.fromkeys(_played), key=lambda s: not s.steady))
+"""Every sound there is, without its gain; `AS_IT_IS` first, those that are not steady last."""
+N_STEADY = sum(s.steady for s in SOUNDS)
+"""Rows of `SOUNDS` before this one are steady: two halves of a span are the same as the whole."""
 
 SOUND_OF: NDArray[np.int32] = np.zeros((N_TYPES, N_AMOUNTS), dtype=np.int32)
 """[20, 5] row of `SOUNDS` that an action plays; types that are not in `PLAYED_SOUNDS` play the
@@ -66,8 +67,6 @@ for _kind, _sounds in PLAYED_SOUNDS.items():
     SOUND_OF[_kind] = [SOUNDS.index(_ungained(s)) for s in _sounds]
     GAIN_OF[_kind] = [round(s.gain_db * GAIN_STEPS_PER_DB) for s in _sounds]
 
-STEADY: NDArray[np.bool_] = np.array([s.steady for s in SOUNDS])
-"""[R] whether two halves of a span under the sound are the same as the whole."""
 REVERSE: NDArray[np.bool_] = np.array([s.reverse for s in SOUNDS])
 """[R]"""
 RATE: NDArray[np.float64] = np.array([s.rate for s in SOUNDS])

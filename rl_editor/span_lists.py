@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.sound_table import STEADY, sound
+from rl_editor.sound_table import N_STEADY, sound
 from rl_editor.spans import Span
 
 START, END, SOUND, GAIN = range(4)
@@ -28,12 +28,11 @@ SpanArray = NDArray[np.int32]
 
 def continues(spans: SpanArray, before: SpanArray) -> NDArray[np.bool_]:
     """Return [R] whether each span [R, 4] plays straight on from the one before it [R, 4]."""
-    return (
-        (spans[:, START] == before[:, END])
-        & (spans[:, SOUND] == before[:, SOUND])
-        & (spans[:, GAIN] == before[:, GAIN])
-        & STEADY.take(spans[:, SOUND])
-    )
+    joins = spans[:, START] == before[:, END]
+    joins &= spans[:, SOUND] == before[:, SOUND]
+    joins &= spans[:, GAIN] == before[:, GAIN]
+    joins &= spans[:, SOUND] < N_STEADY
+    return joins
 
 
 class SpanLists:
@@ -49,46 +48,40 @@ class SpanLists:
         self.slots = np.zeros((n_lists, FIRST_CAPACITY, N_COLUMNS), dtype=np.int32)
         self.slots[:, 0] = NOTHING
         self.count = np.zeros(n_lists, dtype=np.int64)
+        self._longest = 0  # no list is longer; not looked up at every step
 
     def last(self, rows: Rows) -> SpanArray:
         """Return [R, 4] the last span of each list, `NOTHING` where it is empty."""
         return self._flat().take(self._end(rows), axis=0)
 
-    def reserve(self, n_more: int) -> None:
-        """Make room for so many more spans in every list."""
-        needed = int(self.count.max()) + n_more + 1
-        if needed > self.slots.shape[1]:
-            slots = np.zeros((len(self.slots), 2 * needed, N_COLUMNS), dtype=np.int32)
-            slots[:, : self.slots.shape[1]] = self.slots
-            self.slots = slots
-
     def append(self, rows: Rows, spans: SpanArray) -> None:
         """Put one span at the end of each list, joined to the last where it continues it."""
-        self.reserve(1)
+        self._make_room(1)
         end, flat = self._end(rows), self._flat()
         last = flat.take(end, axis=0)
-        new = ~continues(spans, last)
+        joins = continues(spans, last)
         joined = spans.copy()
-        joined[:, START] = np.where(new, spans[:, START], last[:, START])
+        np.copyto(joined[:, START], last[:, START], where=joins)
+        new = ~joins
         flat[end + new] = joined
         self.count[rows] += new
 
     def push(self, rows: Rows, spans: SpanArray) -> None:
         """Put one span at the end of each list, never joined."""
-        self.reserve(1)
+        self._make_room(1)
         self._flat()[self._end(rows) + 1] = spans
         self.count[rows] += 1
 
     def extend(self, rows: Rows, counts: NDArray[np.int64], spans: SpanArray) -> None:
         """Put `counts` [R] spans at the end of each list, never joined; `spans` list by list."""
-        self.reserve(int(counts.max(initial=0)))
-        place = np.arange(len(spans)) - np.repeat(np.cumsum(counts) - counts, counts)
-        self._flat()[np.repeat(self._end(rows), counts) + 1 + place] = spans
+        self._make_room(int(counts.max(initial=0)))
+        first = self._end(rows) + 1 - (np.cumsum(counts) - counts)
+        self._flat()[np.repeat(first, counts) + np.arange(len(spans))] = spans
         self.count[rows] += counts
 
     def insert_first(self, rows: Rows, spans: SpanArray) -> None:
         """Put one span before the first of each list, joined to it where that continues it."""
-        self.reserve(1)
+        self._make_room(1)
         joins = continues(self.slots[rows, 1], spans) & (self.count[rows] > 0)
         self.slots[rows[joins], 1, START] = spans[joins, START]
         moved = rows[~joins]
@@ -97,14 +90,6 @@ class SpanLists:
             self.slots[moved, 2 : n_slots + 1] = self.slots[moved, 1:n_slots]
             self.slots[moved, 1] = spans[~joins]
             self.count[moved] += 1
-
-    def insert_before_last(self, rows: Rows, spans: SpanArray) -> None:
-        """Put one span before the last of each list, joined to its neighbours; none is empty."""
-        self.reserve(1)
-        last = self.last(rows)
-        self.count[rows] -= 1
-        self.append(rows, spans)
-        self.append(rows, last)
 
     def drop_first(self, rows: Rows, counts: NDArray[np.int64]) -> None:
         """Take the first `counts` [R] spans out of each list."""
@@ -117,7 +102,8 @@ class SpanLists:
         """Return the lists of some rows, apart from these."""
         copied = SpanLists(0)
         copied.count = self.count[rows]
-        copied.slots = self.slots[rows, : int(copied.count.max(initial=0)) + 1]
+        copied._longest = int(copied.count.max(initial=0))
+        copied.slots = self.slots[rows, : copied._longest + 1]
         return copied
 
     def concatenated(self) -> SpanArray:
@@ -129,6 +115,17 @@ class SpanLists:
         """Return one list."""
         listed = self.slots[row, 1 : self.count[row] + 1].tolist()
         return tuple(Span(start, end, sound(row, gain)) for start, end, row, gain in listed)
+
+    def _make_room(self, n_more: int) -> None:
+        """Make room for so many more spans in every list."""
+        self._longest += n_more
+        if self._longest < self.slots.shape[1]:
+            return
+        self._longest = int(self.count.max(initial=0)) + n_more
+        if self._longest >= self.slots.shape[1]:
+            slots = np.zeros((len(self.slots), 2 * self._longest, N_COLUMNS), dtype=np.int32)
+            slots[:, : self.slots.shape[1]] = self.slots
+            self.slots = slots
 
     def _flat(self) -> SpanArray:
         return self.slots.reshape(-1, N_COLUMNS)

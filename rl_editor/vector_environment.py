@@ -24,7 +24,7 @@ from rl_editor.config import EpisodeConfig, RewardConfig
 from rl_editor.demonstrations import Demonstration
 from rl_editor.edit_batch import EditBatch
 from rl_editor.edit_state import EditContext
-from rl_editor.episodes import FinishedEpisodes, Observations, StepResult
+from rl_editor.episodes import FinishedEpisodes, Observations, StepResult, no_observations
 from rl_editor.features import FEATURE_NAMES
 from rl_editor.finished_edits import FinishedEdits
 from rl_editor.reward_tables import RewardTables
@@ -175,7 +175,8 @@ class VectorEnvironment:
         """
         terminated, truncated = self.advance(actions)
         finished = self.finish(np.flatnonzero(terminated | truncated))
-        final = self.observe(np.flatnonzero(truncated))
+        cut_off = np.flatnonzero(truncated)
+        final = self.observe(cut_off) if len(cut_off) else no_observations()
         reward = np.zeros(self.n_envs, dtype=np.float32)
         ended = finished.episode - self.first_episode
         reward[ended] = finished.total
@@ -258,7 +259,7 @@ class VectorEnvironment:
 
 def finished_edits(batch: EditBatch, rows: Rows, target: NDArray[np.float64]) -> FinishedEdits:
     """Return some edits of a batch, as if each ended where it is, for the reward."""
-    lists = batch.ended(rows)
+    lists = batch.arrangement.ended(rows)
     spans = lists.concatenated()
     n_actions, actions = batch.history(rows)
     return FinishedEdits(

@@ -58,7 +58,7 @@ def assert_same(batch, row, state):
     assert (copy.n_jumps, copy.n_repeats) == (state.n_jumps, state.n_repeats)
     np.testing.assert_array_equal(copy.played, state.played)
     np.testing.assert_array_equal(batch.heard[row, : len(state.played)], state.played > 0)
-    assert batch.ended(np.array([row])).spans(0) == state.spans()
+    assert batch.arrangement.ended(np.array([row])).spans(0) == state.spans()
     assert copy.clips() == state.clips()
     for ours, theirs in zip(batch.masks(), state.masks(), strict=True):
         np.testing.assert_array_equal(ours[row], theirs)

@@ -1,0 +1,100 @@
+"""What many edits play so far: `spans.Arrangement` for a whole batch, as arrays.
+
+An action puts at most one span next in the output, a second one behind it, and some more that
+continue nothing; each of the three is one call for all edits that need it.
+
+Shapes: `E` edits, `R` rows of them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rl_editor.span_lists import END, START, Rows, SpanArray, SpanLists, continues
+from rl_editor.spans import Arrangement, Waiting
+
+
+class BatchArrangement:
+    """The output of `E` edits under way.
+
+    Attributes:
+        placed, waiting, tail: as in `spans.Arrangement`.
+        n_begun: [E] int64; the first so many waiting spans wait for the end of a clip that has
+            begun.
+        n_placed: [E] int64, beats in `placed`. Who puts spans adds their beats; those of
+            waiting spans are added here.
+    """
+
+    def __init__(self, n_edits: int) -> None:
+        """Set up empty outputs."""
+        self.placed, self.waiting, self.tail = (SpanLists(n_edits) for _ in range(3))
+        self.n_begun = np.zeros(n_edits, dtype=np.int64)
+        self.n_placed = np.zeros(n_edits, dtype=np.int64)
+
+    def clear(self, rows: Rows) -> None:
+        """Empty some outputs."""
+        for lists in (self.placed, self.waiting, self.tail):
+            lists.count[rows] = 0
+        self.n_begun[rows] = 0
+        self.n_placed[rows] = 0
+
+    def play(self, rows: Rows, spans: SpanArray, n_new: int) -> None:
+        """Put one span at the end of each output.
+
+        The first `n_new` of the rows play it next: where it begins a new clip, what waited for
+        the end of the last one comes before it. In the others it only takes its place.
+        """
+        waits = np.flatnonzero(self.waiting.count[rows[:n_new]])
+        if len(waits):
+            self._release(rows[waits], spans[waits])
+        self.placed.append(rows, spans)
+
+    def take_last(self, rows: Rows) -> SpanArray:
+        """Take the last span of each output away and return it; none is empty."""
+        last = self.placed.last(rows)
+        self.placed.count[rows] -= 1
+        return last
+
+    def ended(self, rows: Rows) -> SpanLists:
+        """Return the spans of some edits in output order, as if nothing more came."""
+        lists = self.placed.copy(rows)
+        for more in (self.waiting, self.tail):
+            counts = more.count[rows]
+            for index in range(int(counts.max(initial=0))):
+                left = np.flatnonzero(counts > index)
+                lists.append(left, more.slots[rows[left], index + 1])
+        return lists
+
+    def of(self, row: int) -> Arrangement:
+        """Return one of them."""
+        waiting = tuple(
+            Waiting(span, index < self.n_begun[row])
+            for index, span in enumerate(self.waiting.spans(row))
+        )
+        placed, tail = self.placed.spans(row), self.tail.spans(row)
+        return Arrangement(placed, waiting, tail, int(self.n_placed[row]))
+
+    def _release(self, rows: Rows, spans: SpanArray) -> None:
+        """Place what waited for the end of the last clip, where `spans` begin a new one."""
+        fresh = ~continues(spans, self.placed.last(rows))
+        ready = rows[fresh & (self.n_begun[rows] > 0)]
+        if len(ready):
+            counts = self.n_begun[ready]
+            for index in range(int(counts.max())):
+                now = ready[counts > index]
+                waited = self.waiting.slots[now, index + 1]
+                self.placed.append(now, waited)
+                self.n_placed[now] += waited[:, END] - waited[:, START]
+            self.waiting.drop_first(ready, counts)
+        self.n_begun[rows] = self.waiting.count[rows]
+
+
+def span_array(
+    start: NDArray, end: NDArray, sounds: NDArray[np.int32], gains: NDArray[np.int32]
+) -> SpanArray:
+    """Return [R, 4] spans of four columns [R]."""
+    spans = np.empty((len(start), 4), dtype=np.int32)
+    for column, values in enumerate((start, end, sounds, gains)):
+        spans[:, column] = values
+    return spans
