@@ -198,6 +198,8 @@ class _Judge:
         if edit.plays_as(self.true):
             return True
         tables, beats = self.tables, edit.beats
+        if not tables.is_plain[0]:
+            return False
         is_right = tables.right_s[beats] >= self.demonstration.track.grid.durations_s[beats] / 2
         in_order = np.diff(tables.place[beats]) > 0
         return bool(

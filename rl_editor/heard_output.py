@@ -16,8 +16,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.finished_edits import FinishedEdits
+from rl_editor.finished_edits import NO_FADE, FinishedEdits
 from rl_editor.reward_tables import RewardTables
+from rl_editor.reward_truth import KEY_COLUMNS, sound_keys
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +97,20 @@ class HeardOutput:
     def span_s(self) -> NDArray[np.float64]:
         """[K] seconds of source that each span plays."""
         return self.between_lines(self.tables.edge_s)
+
+    @cached_property
+    def sound_key(self) -> NDArray[np.int64]:
+        """[K] one number for each span's sound but its level (`reward_truth.sound_keys`).
+
+        A fade into an edit's first span and out of its last one leave it what it is.
+        """
+        edits, row = self.edits, np.arange(len(self.edits.start))
+        columns = {name: getattr(edits, name) for name in KEY_COLUMNS}
+        is_first = row == edits.first_span[self.span_edit]
+        is_last = row == edits.first_span[self.span_edit + 1] - 1
+        columns["fade_in"] = np.where(is_first, NO_FADE, edits.fade_in)
+        columns["fade_out"] = np.where(is_last, NO_FADE, edits.fade_out)
+        return sound_keys(columns)
 
     def sum_runs(self, values: NDArray) -> NDArray[np.float64]:
         """Return [E] the sum over each edit's runs of values [M]."""

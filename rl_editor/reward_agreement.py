@@ -9,13 +9,14 @@ In: `HeardOutput`. Out: numbers [E].
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.heard_output import HeardOutput
+from rl_editor.reward_tables import RewardTables
+from rl_editor.reward_truth import AS_RECORDED
 
 MIN_UNWANTED_SHARE = 0.1
 """Unwanted share that agreement assumes at least: without it, chance correction divides by nothing
@@ -45,7 +46,7 @@ def agreement(output: HeardOutput) -> NDArray[np.float64]:
 def right_seconds(output: HeardOutput) -> NDArray[np.float64]:
     """Return [E] the heaviest chain of right output beats in the order of the piece, seconds.
 
-    Beats under a gain are right, those of `is_processed` are not.
+    A beat is right with the sound that it has in the finished piece, at whatever level.
     """
     beats = _right_beats(output)
     right = output.sum_edits(beats.edit, beats.right_s)
@@ -55,22 +56,6 @@ def right_seconds(output: HeardOutput) -> NDArray[np.float64]:
         chain = heaviest_chains(beats.rows(many[beats.edit]))
         right[many] = chain[many[: len(chain)]]
     return right
-
-
-def is_processed(output: HeardOutput) -> NDArray[np.bool_]:
-    """Return [K] whether a span is heard otherwise than recorded, but for its level.
-
-    Played backwards, at another speed or pitch, through a shelf or an effect, or under a fade
-    inside the output; a fade into its first span and out of its last one leave it what it is.
-    """
-    edits = output.edits
-    coloured = (edits.eq_low_db != 0.0) | (edits.eq_high_db != 0.0)
-    coloured |= (edits.distortion != 0.0) | (edits.reverb != 0.0)
-    moved = edits.reverse | (edits.rate != 1.0) | (edits.semitones != 0.0)
-    row = np.arange(len(edits.start))
-    inside = (edits.fade_in >= 0) & (row != edits.first_span[output.span_edit])
-    inside |= (edits.fade_out >= 0) & (row != edits.first_span[output.span_edit + 1] - 1)
-    return coloured | moved | inside
 
 
 class _Beats(NamedTuple):
@@ -97,35 +82,73 @@ class _Beats(NamedTuple):
 
 def _right_beats(output: HeardOutput) -> _Beats:
     tables, edits = output.tables, output.edits
-    spans = np.flatnonzero(~is_processed(output) & tables.is_known[output.task[output.span_edit]])
+    task = output.task[output.span_edit]
+    asked = tables.is_known[task] & (~tables.is_plain[task] | (output.sound_key == AS_RECORDED))
+    spans = np.flatnonzero(asked)
     spans = spans[~_adds_nothing(output, spans)]
-    edit, start = output.span_edit[spans], edits.start[spans]
+    start, backwards = edits.start[spans], edits.reverse[spans]
     counts = edits.end[spans] - start
-    shift = tables.first_beat[output.task[edit]] + start - (np.cumsum(counts) - counts)
-    row = np.arange(counts.sum()) + np.repeat(shift, counts)
+    inside = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    if np.any(backwards):
+        inside = np.where(
+            np.repeat(backwards, counts), np.repeat(counts, counts) - 1 - inside, inside
+        )
+    row = inside + np.repeat(tables.first_beat[task[spans]] + start, counts)
+    span = np.repeat(spans, counts)
+    span, row, place, key = _each_place(tables, span, row)
     right_s = tables.right_s[row]
-    is_right = right_s > 0.0
-    edit, row = np.repeat(edit, counts)[is_right], row[is_right]
-    place = tables.place[row]
+    is_right = (right_s > 0.0) & (key == output.sound_key[span])
+    edit, place = output.span_edit[span[is_right]], place[is_right]
+    return _Beats(edit, place, right_s[is_right], _stretches(edit, place, len(edits)))
+
+
+def _each_place(
+    tables: RewardTables, span: NDArray[np.int64], row: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return spans, rows, places and keys of output beats, once for each place in the piece.
+
+    The last place of a beat comes first: a chain whose places increase takes one of them at most
+    (Hunt & Szymanski, "A Fast Algorithm for Computing Longest Common Subsequences", 1977).
+    """
+    more = tables.n_again[row]
+    if not np.any(more):
+        return span, row, tables.place[row], tables.key[row]
+    counts = more + 1
+    number = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    span, row = np.repeat(span, counts), np.repeat(row, counts)
+    is_again = number < tables.n_again[row]
+    again = (tables.first_again[row] + number)[is_again]
+    place, key = tables.place[row], tables.key[row]
+    place[is_again], key[is_again] = tables.again_place[again], tables.again_key[again]
+    return span, row, place, key
+
+
+def _stretches(
+    edit: NDArray[np.int64], place: NDArray[np.int64], n_edits: int
+) -> NDArray[np.int64]:
+    """Return [n] a count that goes up within an edit wherever the place does not increase."""
     changes = edit[1:] != edit[:-1]
     falls = np.zeros(len(edit), dtype=np.int64)
     falls[1:] = (place[1:] <= place[:-1]) & ~changes
     so_far = np.cumsum(falls)
     first = np.flatnonzero(np.append(True, changes)) if len(edit) else np.zeros(0, np.int64)
-    before = np.zeros(len(edits), dtype=np.int64)
+    before = np.zeros(n_edits, dtype=np.int64)
     before[edit[first]] = so_far[first]
-    return _Beats(edit, place, right_s[is_right], so_far - before[edit])
+    return so_far - before[edit]
 
 
 def _adds_nothing(output: HeardOutput, spans: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return [n] whether a span lies inside the one before or after it of the same edit.
 
     Of two such spans no chain takes more than of the longer one alone, where the places of that
-    one increase. Loops are such spans; each would cost a round in `heaviest_chains`.
+    one increase and the piece plays no beat twice. Loops are such spans; each would cost a round
+    in `heaviest_chains`.
     """
     edit, edits = output.span_edit[spans], output.edits
     start, end = edits.start[spans], edits.end[spans]
-    rises = output.between_lines(output.tables.n_falls)[spans] == 0.0
+    tables = output.tables
+    rises = tables.is_plain[output.task[edit]]
+    rises &= output.between_lines(tables.n_falls)[spans] == 0.0
     same = edit[1:] == edit[:-1]
     after = same & (start[1:] >= start[:-1]) & (end[1:] <= end[:-1]) & rises[:-1]
     before = same & (start[1:] <= start[:-1]) & (end[1:] >= end[:-1]) & rises[1:] & ~after
@@ -150,21 +173,34 @@ def heaviest_chains(beats: _Beats) -> NDArray[np.float64]:
     order = np.lexsort((row_of[beats.edit], beats.stretch))
     row, place = row_of[beats.edit[order]], beats.place[order]
     weight, stretch = beats.right_s[order], beats.stretch[order]
-    width, total = int(place.max()) + 2, np.cumsum(weight)
+    n_rows, total = int(np.count_nonzero(n_stretches)), np.cumsum(weight)
+    rank = _dense_ranks(row, place, n_rows)
+    width = int(rank.max()) + 2
     # Rows are further apart than any sum, so one cumulated maximum serves all of them.
-    floor = np.arange(np.count_nonzero(n_stretches)) * (2.0 * float(total[-1]))
-    best, cell = np.repeat(floor, width), row * width + place
-    before = total - weight
-    for first, stop in pairwise(np.searchsorted(stretch, np.arange(int(stretch[-1]) + 2)).tolist()):
-        cells = cell[first:stop]
-        chain = best[cells] - before[first:stop]
+    floor = np.arange(n_rows) * (2.0 * float(total[-1]))
+    best, cell = np.repeat(floor, width), row * width + rank
+    after, before = cell + 1, total - weight
+    bounds = np.searchsorted(stretch, np.arange(int(stretch[-1]) + 2))
+    n_active = (row[bounds[1:] - 1] + 1) * width
+    for first, stop, n in zip(bounds[:-1].tolist(), bounds[1:].tolist(), n_active, strict=True):
+        chain = best.take(cell[first:stop])
+        chain -= before[first:stop]
         np.maximum.accumulate(chain, out=chain)
         chain += total[first:stop]
-        cells += 1
-        best[cells] = np.maximum(best[cells], chain)
-        active = best[: (row.item(stop - 1) + 1) * width]
-        np.maximum.accumulate(active, out=active)
+        cells = after[first:stop]
+        best.put(cells, np.maximum(best.take(cells), chain))
+        np.maximum.accumulate(best[:n], out=best[:n])
     result = np.zeros(len(n_stretches))
     used = row_of[n_stretches > 0]
     result[n_stretches > 0] = best[(used + 1) * width - 1] - floor[used]
     return result
+
+
+def _dense_ranks(
+    row: NDArray[np.int64], place: NDArray[np.int64], n_rows: int
+) -> NDArray[np.int64]:
+    """Return [n] places counted anew in each row, without those that nothing in the row has."""
+    width = int(place.max()) + 1
+    is_there = np.zeros((n_rows, width), dtype=bool)
+    is_there[row, place] = True
+    return np.cumsum(is_there, axis=1, dtype=np.int32)[row, place].astype(np.int64) - 1

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from rl_editor.features import FEATURE_NAMES
 from rl_editor.grid import BARS_PER_PHRASE, BeatGrid
+from rl_editor.reward_truth import known_beats
 from rl_editor.track import Track
 from rl_editor.truth import Truth
 
@@ -26,8 +27,8 @@ DEAD_AIR_DB = 45.0
 """A beat this far below the recording's loud ones (90th percentile) is dead air. In sessions made
 out of 150 pieces that is 7.5% of the beats that were left out and 0.3% of those that stayed."""
 _LOUD_PERCENTILE = 90
-_PLACE_DIGITS = 9
-"""Decimals of a place in seconds: copies of one beat have one place, whatever is rounded."""
+CHANGE_STEPS = 512
+"""Steps in which sizes of changes are told apart, up to a recording's largest one."""
 
 _MFCC = [i for i, name in enumerate(FEATURE_NAMES) if re.fullmatch(r"mfcc_\d+", name)]
 _CHROMA = [
@@ -59,14 +60,19 @@ class RewardTables:
         sound: [B, S] float32, timbre, harmony and level (`KINDS`), each column in standard
             deviations of the recording.
         level_std_db: [R] what a standard deviation of the level is.
-        n_changes: [R] int64, beat-to-beat changes of a recording.
-        first_change: [R] int64, rows of each recording in `change`.
-        change: [kinds, changes] sizes of a recording's own beat-to-beat changes, sorted, as a
-            share of the largest one, plus two for each recording before it.
-        largest_change: [kinds, R].
+        largest_change: [kinds, R] of the recording's own changes from beat to beat.
+        ordinary: [kinds, R, CHANGE_STEPS + 2] min(1, 2 p) for changes of each size, a step being
+            a share of the largest one: p is the share of the recording's own changes that are of
+            this step or larger.
         is_known: [R] bool, whether an edit of the recording is known; what follows is 0 elsewhere.
+        is_plain: [R] bool, whether the finished piece plays each beat once at most, as recorded.
         right_s: [B] seconds of a beat that are wanted or as good as a wanted copy.
         place: [B] int64, order of the beats of a recording by their place in the finished piece.
+        key: [B] int64, sound of the beat there (`reward_truth.sound_keys`).
+        n_again: [B] int64, how often else the piece plays the beat.
+        first_again: [B] int64, row of the first such time in `again_place` and `again_key`.
+        again_place, again_key: [A] int64, place and sound of those times, the last one of each
+            beat first.
         n_falls: [L] right beats before each line that do not come after the one before them in
             the piece.
         weight_s: [L] seconds before each line, weighted by the truth's confidence.
@@ -84,13 +90,17 @@ class RewardTables:
     dead_s: NDArray[np.float64]
     sound: NDArray[np.float32]
     level_std_db: NDArray[np.float64]
-    n_changes: NDArray[np.int64]
-    first_change: NDArray[np.int64]
-    change: NDArray[np.float64]
     largest_change: NDArray[np.float64]
+    ordinary: NDArray[np.float64]
     is_known: NDArray[np.bool_]
+    is_plain: NDArray[np.bool_]
     right_s: NDArray[np.float64]
     place: NDArray[np.int64]
+    key: NDArray[np.int64]
+    n_again: NDArray[np.int64]
+    first_again: NDArray[np.int64]
+    again_place: NDArray[np.int64]
+    again_key: NDArray[np.int64]
     n_falls: NDArray[np.float64]
     weight_s: NDArray[np.float64]
     wanted_s: NDArray[np.float64]
@@ -102,29 +112,25 @@ class RewardTables:
         if not tracks:
             raise ValueError("reward tables need at least one recording")
         rows = [
-            {**_of_grid(t.grid), **_of_sound(t), **_of_truth(t.grid, truth)}
+            {**_of_grid(t.grid), **_of_sound(t), **_of_truth(t, truth)}
             for t, truth in zip(tracks, truths, strict=True)
         ]
         n_beats = np.array([track.n_beats for track in tracks], dtype=np.int64)
-        n_changes = n_beats - 1
-        for number, row in enumerate(rows):
-            row["change"] = row["change"] + 2.0 * number
         flat = {
-            name: np.concatenate([row[name] for row in rows], axis=-1 if name in _WIDE else 0)
+            name: np.concatenate([row[name] for row in rows], axis=1 if name in _WIDE else 0)
             for name in rows[0]
         }
         return cls(
+            first_again=_starts(flat["n_again"]),
             n_beats=n_beats,
             first_beat=_starts(n_beats),
             first_line=_starts(n_beats + 1),
-            n_changes=n_changes,
-            first_change=_starts(n_changes),
             **flat,
         )
 
 
-_WIDE = ("change", "largest_change")
-"""Fields whose recordings lie along the last axis."""
+_WIDE = ("largest_change", "ordinary")
+"""Fields whose recordings lie along the second axis."""
 
 
 def _starts(counts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -162,8 +168,8 @@ def _of_sound(track: Track) -> dict[str, NDArray]:
         "dead_s": _before_lines(is_dead * track.grid.durations_s),
         "sound": sound,
         "level_std_db": deviation[-1:],
-        "change": np.sort(own / largest[:, None], axis=1),
         "largest_change": largest[:, None],
+        "ordinary": _ordinary(change_steps(own, largest[:, None]))[:, None],
     }
 
 
@@ -173,38 +179,44 @@ def distances(difference: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.sqrt(np.stack([squares[:, columns].sum(axis=1) for columns in KINDS.values()]))
 
 
-def _of_truth(grid: BeatGrid, truth: Truth | None) -> dict[str, NDArray]:
-    """Return what belongs in the edit, of each beat; zeros where nothing is known.
+def change_steps(change: NDArray[np.float64], largest: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return [kinds, J] the steps of `RewardTables.ordinary` in which changes [kinds, J] lie.
 
-    The place of a beat is that of the middle of the right segment that fills most of it: a beat
-    which holds its edge still follows the beat before it.
+    The largest change has a step of its own, and what is larger the last one.
     """
-    right_s, most_s, place_s = np.zeros((3, grid.n_beats))
-    segments = () if truth is None else truth.segments
-    starts_s, ends_s = grid.edges_s[:-1], grid.edges_s[1:]
-    for segment in segments:
-        if segment.piece_start_s is None or not (segment.wanted or segment.equally_good):
-            continue
-        first_s, last_s = np.maximum(starts_s, segment.start_s), np.minimum(ends_s, segment.end_s)
-        inside_s = np.maximum(0.0, last_s - first_s) * segment.confidence
-        right_s += inside_s
-        middle_s = (first_s + last_s) / 2 - segment.start_s + segment.piece_start_s
-        place_s = np.where(inside_s > most_s, middle_s, place_s)
-        most_s = np.maximum(most_s, inside_s)
-    weight_s = np.zeros(grid.n_beats)
-    if truth is not None:
-        confidence = truth.share(grid.edges_s, np.array([s.confidence for s in segments]))
-        weight_s = confidence * grid.durations_s
-    place = np.unique(np.round(place_s, _PLACE_DIGITS), return_inverse=True)[1].astype(np.int64)
-    wanted_s = sum((s.end_s - s.start_s) * s.confidence for s in segments if s.wanted)
+    share = change / largest
+    steps = np.minimum(share * CHANGE_STEPS, CHANGE_STEPS).astype(np.int64)
+    return np.where(share > 1.0 + 1e-6, CHANGE_STEPS + 1, steps)
+
+
+def _ordinary(own: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return [kinds, steps] min(1, 2 p) of each step, from the steps of the own changes [kinds, n].
+
+    A recording of one beat has no changes, and nothing in it is out of the ordinary.
+    """
+    if own.shape[1] == 0:
+        return np.ones((len(own), CHANGE_STEPS + 2))
+    counts = np.stack([np.bincount(steps, minlength=CHANGE_STEPS + 2) for steps in own])
+    at_least = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1] / own.shape[1]
+    return np.minimum(1.0, 2.0 * at_least)
+
+
+def _of_truth(track: Track, truth: Truth | None) -> dict[str, NDArray]:
+    known = known_beats(track, truth)
+    order = np.lexsort((-known.again_place, known.again_beat))
     return {
         "is_known": np.array([truth is not None]),
-        "right_s": right_s,
-        "place": place,
-        "n_falls": _before_lines(_falls(place, right_s > 0.0)),
-        "weight_s": _before_lines(weight_s),
-        "wanted_s": np.array([wanted_s], dtype=np.float64),
-        "known_s": np.array([weight_s.sum()]),
+        "is_plain": np.array([known.is_plain]),
+        "right_s": known.right_s,
+        "place": known.place,
+        "key": known.key,
+        "n_again": np.bincount(known.again_beat, minlength=track.n_beats),
+        "again_place": known.again_place[order],
+        "again_key": known.again_key[order],
+        "n_falls": _before_lines(_falls(known.place, known.right_s > 0.0)),
+        "weight_s": _before_lines(known.weight_s),
+        "wanted_s": np.array([known.wanted_s]),
+        "known_s": np.array([known.weight_s.sum()]),
     }
 
 

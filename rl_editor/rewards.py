@@ -26,8 +26,9 @@ from rl_editor.demonstrations import Demonstration
 from rl_editor.edit_state import EditState
 from rl_editor.finished_edits import FinishedEdits
 from rl_editor.heard_output import HeardOutput
-from rl_editor.reward_agreement import agreement, is_processed
-from rl_editor.reward_tables import KINDS, RewardTables, distances
+from rl_editor.reward_agreement import agreement
+from rl_editor.reward_tables import KINDS, RewardTables, change_steps, distances
+from rl_editor.reward_truth import AS_RECORDED
 from rl_editor.track import Track
 
 REWARD_TERMS = (
@@ -179,21 +180,10 @@ def audio_flow(output: HeardOutput) -> NDArray[np.float64]:
     rows = tables.first_beat[task]
     difference = tables.sound[rows + first] - tables.sound[rows + last]
     difference[:, KINDS["level"]] += (step_db[before] / tables.level_std_db[task])[:, None]
-    rough = 1.0 - _ordinary(tables, task, distances(difference)).mean(axis=0)
+    steps = change_steps(distances(difference), tables.largest_change[:, task])
+    kinds = np.arange(len(KINDS))[:, None]
+    rough = 1.0 - tables.ordinary[kinds, task, steps].mean(axis=0)
     return _left_after(output, output.sum_edits(output.span_edit[after], rough))
-
-
-def _ordinary(
-    tables: RewardTables, task: NDArray[np.int64], change: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return [kinds, J] min(1, 2 p) of changes [kinds, J], p as in `audio_flow`."""
-    share = np.minimum(change * (1.0 - 1e-6) / tables.largest_change[:, task], 1.5)
-    n_own = np.maximum(tables.n_changes[task], 1)
-    scores = np.ones_like(change)
-    for kind, own in enumerate(tables.change):
-        smaller = np.searchsorted(own, share[kind] + 2.0 * task) - tables.first_change[task]
-        scores[kind] = np.minimum(1.0, 2.0 * (1.0 - smaller / n_own))
-    return np.where(tables.n_changes[task] > 0, scores, 1.0)
 
 
 def action_diversity(output: HeardOutput) -> NDArray[np.float64]:
@@ -207,8 +197,7 @@ def action_diversity(output: HeardOutput) -> NDArray[np.float64]:
     moved = (edits.rate != 1.0) | (edits.semitones != 0.0)
     coloured = (edits.eq_low_db != 0.0) | (edits.eq_high_db != 0.0)
     coloured |= (edits.distortion != 0.0) | (edits.reverb != 0.0)
-    processed = is_processed(output)
-    kinds = [~processed, edits.reverse, moved, coloured]
+    kinds = [output.sound_key == AS_RECORDED, edits.reverse, moved, coloured]
     treatment = np.select(kinds, np.arange(len(kinds)), default=len(kinds))
     n_kinds = len(kinds) + 2
     beats = np.bincount(

@@ -13,6 +13,7 @@ from rl_editor.analysis import analyze_signal
 from rl_editor.cli import main
 from rl_editor.config import RewardConfig
 from rl_editor.demonstrations import demonstrate
+from rl_editor.edl import Clip
 from rl_editor.gate import GateResult, GateSettings, run_gate
 from rl_editor.gate_report import gate_table, write_findings
 from rl_editor.grid import steady_grid
@@ -72,11 +73,44 @@ def made_truths(name):
         yield f"{name} {seed}", made_task(96, seed).demonstration
 
 
+def treated_clips(seed):
+    """Return clips with what people do to passages: a loop, effects, a fade, another order."""
+    rng = np.random.default_rng(seed)
+    lengths = 2.0 * rng.integers(2, 5, size=6)  # bars of 2 s
+    gaps_s = 2.0 * rng.integers(0, 3, size=7)
+    start_s = np.cumsum(gaps_s[:6] + np.concatenate([[0.0], lengths[:-1]]))
+    spans = [(float(a), float(a + n)) for a, n in zip(start_s, lengths, strict=True)]
+    clips = [
+        Clip(*spans[0], fade_in_s=spans[0][1] - spans[0][0]),
+        Clip(*spans[1]),
+        Clip(*spans[1]),
+        Clip(*spans[2], rate=1.25),
+        Clip(*spans[4], reverse=bool(seed % 2), semitones=0.0 if seed % 2 else -2.0),
+        Clip(*spans[3], gain_db=-6.0),
+        Clip(*spans[5], reverb=0.4),
+    ]
+    return tuple(clips), spans, spans[-1][1] + float(gaps_s[6]) + 2.0
+
+
+def treated(name):
+    for seed in range(6):
+        clips, spans, duration_s = treated_clips(seed)
+        segments, place_s, end_s = [], 0.0, 0.0
+        for start_s, stop_s in spans:
+            if start_s > end_s:
+                segments.append(Segment(end_s, start_s, Material.TALK, False))
+            segments.append(Segment(start_s, stop_s, Material.MUSIC, True, False, place_s))
+            place_s, end_s = place_s + stop_s - start_s, stop_s
+        segments.append(Segment(end_s, duration_s, Material.NOISE, False))
+        yield f"{name} {seed}", heard_as(Truth(duration_s, tuple(segments), clips), seed)
+
+
 MAKERS = {
     **dict.fromkeys(DIFFICULTIES, made_sessions),
     "medley": made_medleys,
     "out of order": out_of_order,
     "made truth": made_truths,
+    "with effects and loops": treated,
 }
 
 

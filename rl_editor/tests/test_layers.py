@@ -32,7 +32,8 @@ STAGES = {
         span_levels training_items truth_store twin_choice waveform_match""",
     "environment": """
         batch_observation edit_picture environment episodes flat_environment gymnasium_vector
-        gate_edits heard_output observation reward_agreement reward_tables rewards subprocess_vec_env
+        gate_edits heard_output observation reward_agreement reward_tables reward_truth
+        rewards subprocess_vec_env
         vector_environment""",
     "agent": """
         agent attention auxiliary_tasks encoder heard_twice numpy_policy planner policy_inputs""",

@@ -1,15 +1,18 @@
 """The heaviest chain of right beats equals the search over all chains."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
+from rl_editor.edl import Clip
 from rl_editor.finished_edits import FinishedEdits
 from rl_editor.grid import steady_grid
 from rl_editor.heard_output import HeardOutput
 from rl_editor.materials import Material
 from rl_editor.reward_agreement import right_seconds
 from rl_editor.reward_tables import RewardTables
-from rl_editor.spans import Span, append
+from rl_editor.spans import Sound, Span, append
 from rl_editor.tests.made_tasks import made_track
 from rl_editor.truth import Segment, Truth
 
@@ -63,3 +66,61 @@ def test_right_seconds_are_those_of_the_heaviest_chain(seed):
         _, places, weights = truths[task]
         beats = [beat for span in spans[e] for beat in range(span.start, span.end)]
         assert found[e] == pytest.approx(heaviest_by_search(places[beats], weights[beats]))
+
+
+def common(heard, asked, length_s):
+    """Return the heaviest common subsequence of two lists, each item `length_s` long."""
+    table = np.zeros((len(heard) + 1, len(asked) + 1))
+    for i, one in enumerate(heard):
+        for j, other in enumerate(asked):
+            table[i + 1, j + 1] = max(
+                table[i, j + 1], table[i + 1, j], table[i, j] + length_s * (one == other)
+            )
+    return float(table[-1, -1])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_of_a_piece_with_loops_and_effects_each_time_counts_once(seed):
+    rng = np.random.default_rng(seed)
+    sounds = (Sound(), Sound(rate=1.25), Sound(reverse=True), Sound(eq_low_db=-6.0))
+    edges_s = steady_grid(LENGTH_S).edges_s.tolist()
+    clips, asked = [], []
+    for _ in range(4):
+        start = int(rng.integers(0, N_BEATS - 3))
+        stop, sound = start + int(rng.integers(1, 4)), sounds[rng.integers(len(sounds))]
+        asked += beats_of(Span(start, stop, sound))
+        clips.append(
+            Clip(
+                edges_s[start],
+                edges_s[stop],
+                rate=sound.rate,
+                reverse=sound.reverse,
+                eq_low_db=sound.eq_low_db,
+            )
+        )
+    played = {beat for beat, _ in asked}
+    segments = [
+        Segment(a, b, Material.MUSIC, beat in played, piece_start_s=a if beat in played else None)
+        for beat, (a, b) in enumerate(pairwise(edges_s))
+    ]
+    truth = Truth(LENGTH_S, tuple(segments), tuple(clips))
+    tables = RewardTables.of([made_track(N_BEATS, 0)], [truth])
+    edits = [
+        [
+            Span(span.start, span.end, sounds[rng.integers(len(sounds))])
+            for span in random_spans(rng)
+        ]
+        for _ in range(30)
+    ]
+    n = len(edits)
+    found = right_seconds(
+        HeardOutput.of(tables, FinishedEdits.of_spans(edits, [()] * n, [0] * n, [None] * n))
+    )
+    for spans, right_s in zip(edits, found, strict=True):
+        heard = [beat for span in spans for beat in beats_of(span)]
+        assert right_s == pytest.approx(common(heard, asked, 0.5))
+
+
+def beats_of(span):
+    beats = range(span.start, span.end)
+    return [(beat, span.sound) for beat in (reversed(beats) if span.sound.reverse else beats)]
