@@ -22,8 +22,8 @@ from rl_editor.line_search import Signals, is_good
 from rl_editor.matches import Match
 from rl_editor.waveform_match import refine_by_waveform, waveform_correlations
 
-TWIN_LOSS = 0.05
-"""Twins are places whose mean similarity and whose correlation are that close."""
+TWIN_LOSS, MAX_LOSS = 0.05, 0.015
+"""Twins are places whose mean similarity is that close, and then the correlation."""
 WINDOW_S, LEVEL_WINDOW_S, MIN_WINDOWS = 0.25, 0.5, 4
 """Windows in which two twins are compared, by their waveforms or by their levels."""
 ROUNDING = 3e-5
@@ -69,7 +69,7 @@ def _twins(line: Match, coarse: CoarseMatches, signals: Signals) -> list[_Twin]:
             twin = refine_by_waveform(rival, raw, edit, 3 * coarse.frame, (sr, 0.0))
         else:
             twin = refine_by_envelope(rival, raw, edit, sr, 0.0)
-        if twin is not None and twin.confidence > line.confidence - TWIN_LOSS:
+        if twin is not None and twin.confidence > line.confidence - MAX_LOSS:
             twin = replace(twin, is_copy=line.is_copy)
             found.append(_Twin(twin, _evidence(twin, line, signals)))
     return found

@@ -34,7 +34,9 @@ INSTANT_S, MAX_INSTANTS = 0.05, 240
 INSTANT_DB = -40.0
 """those louder than this against their mean,"""
 WORST_SHARE = 0.15
-"""and of these the worst, but for this share: the ends of a match are not exact yet."""
+"""and of these the worst, but for this share."""
+LOOSE_S, LOOSE_SHARE = 0.6, 0.25
+"""The ends of a match are not exact yet: so much of each is left out, or that share of it."""
 WHOLE_SAMPLE = 0.25
 """Samples off a whole one, or drifting over a match, that are the fit's error and no delay."""
 
@@ -113,9 +115,11 @@ def worst_correlation(
 
     Two pieces with the same loud drum samples correlate in each second, but not between the hits.
     """
-    length = min(round(INSTANT_S * sr), match.stop - match.start)
-    n_instants = int(np.clip((match.stop - match.start) // length, 1, MAX_INSTANTS))
-    starts = np.linspace(match.start, match.stop - length, n_instants).astype(np.int64)
+    loose = min(round(LOOSE_S * sr), int(LOOSE_SHARE * (match.stop - match.start)))
+    start, stop = match.start + loose, match.stop - loose
+    length = min(round(INSTANT_S * sr), stop - start)
+    n_instants = int(np.clip((stop - start) // length, 1, MAX_INSTANTS))
+    starts = np.linspace(start, stop - length, n_instants).astype(np.int64)
     power = np.array([np.mean(np.square(edit[s : s + length])) for s in starts.tolist()])
     starts = starts[power >= power.mean() * 10 ** (INSTANT_DB / 10)]
     sharp = waveform_correlations(match, raw, edit, starts, length)
