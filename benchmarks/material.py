@@ -7,7 +7,8 @@ score come sessions of two kinds, twins: the same excerpt of the same arrangemen
 difficulty, and one thing apart. *Performed*: every take is played anew (`performances`). *Spliced*:
 the excerpt is played once, and the session is made from copies of that one track (`sessions`).
 Editors are trained from scratch on either kind, and on half of each, with equally many sessions and
-passes, and judged on both kinds of session of the unheard scores.
+passes, and judged on both kinds of session of the unheard scores. With `--tracks` there is a fourth
+material, which is no twin: as many sessions, spliced out of finished tracks.
 
 Sessions and analyses are kept in the cache; the trained editors are written to `--out`, for
 `benchmarks.quality` and `benchmarks.development.score`. Needs what scores need (docs/data.md) and
@@ -34,7 +35,7 @@ from rl_editor.config import AnalysisConfig, Config, TrainConfig
 from rl_editor.demonstrations import Demonstration, demonstrate
 from rl_editor.errors import UserError
 from rl_editor.grid import BeatGrid
-from rl_editor.pairs import SCORE_SUFFIXES, list_files
+from rl_editor.pairs import AUDIO_SUFFIXES, SCORE_SUFFIXES, list_files
 from rl_editor.parallel import default_jobs, parallel_map
 from rl_editor.performance_demonstrations import (
     RECITAL_SHARE,
@@ -46,6 +47,7 @@ from rl_editor.performance_demonstrations import (
 )
 from rl_editor.performances import make_performance
 from rl_editor.policy_inputs import N_INPUTS, Normalisation
+from rl_editor.reference_sessions import reference_demonstrations
 from rl_editor.score_arrangements import arranged
 from rl_editor.score_rendering import soundfont_renderer
 from rl_editor.score_takes import Take
@@ -63,7 +65,7 @@ SEED, UNHEARD_SEED = 40, 1_000_003
 UNHEARD_SESSIONS = 3
 """Sessions of each unheard score and kind."""
 KINDS = ("spliced", "performed")
-MATERIALS = (*KINDS, "half of each")
+HALF, TRACKS = "half of each", "tracks"
 
 FINISHED = dataclasses.replace(
     SessionSettings.named("clean"),
@@ -79,7 +81,7 @@ FINISHED = dataclasses.replace(
 """One good take in the players' room, without the colour of a recording."""
 
 Twins = Mapping[str, Sequence[Demonstration]]
-"""The sessions of each of `KINDS`, in one order."""
+"""The sessions of each of `KINDS`, in one order; those of `TRACKS`, in their own."""
 
 
 def spliced_session(score_path: str | Path, number: int, seed: int) -> Session:
@@ -157,9 +159,25 @@ def all_twins(
     return {kind: [d for i in sorted(made) for d in made[i][kind]] for kind in KINDS}
 
 
+def sessions_of_track(path: Path, count: int, seed: int) -> list[Demonstration]:
+    """Return sessions 0 to `count` - 1 out of a finished track, without the track itself."""
+    return reference_demonstrations(path, count, seed, Cache())[1:]
+
+
+def sessions_of_tracks(
+    paths: Sequence[Path], n_sessions: int, seed: int, jobs: int
+) -> list[Demonstration]:
+    """Return `n_sessions` sessions spliced out of finished tracks, about equally many of each."""
+    work = partial(sessions_of_track, count=-(-n_sessions // len(paths)), seed=seed)
+    made = dict(parallel_map(work, paths, jobs))
+    everything = [d for i in sorted(made) for d in made[i]]
+    chosen = np.random.default_rng(seed).permutation(len(everything))[:n_sessions]
+    return [everything[i] for i in np.sort(chosen)]
+
+
 def material(name: str, twins: Twins) -> list[Demonstration]:
-    """Return what one of `MATERIALS` is; of half of each, every excerpt is heard in one kind."""
-    if name in KINDS:
+    """Return what a material is; of half of each, every excerpt is heard in one kind."""
+    if name != HALF:
         return list(twins[name])
     pairs = zip(*(twins[kind] for kind in KINDS), strict=True)
     return [pair[index % 2] for index, pair in enumerate(pairs)]
@@ -213,10 +231,10 @@ def compare(heard: Twins, unheard: Twins, arguments: argparse.Namespace) -> str:
 
     An editor that lies in the folder already is judged as it is.
     """
-    rows: dict[str, list[dict[str, float]]] = {name: [] for name in MATERIALS}
+    rows: dict[str, list[dict[str, float]]] = {name: [] for name in (*heard, HALF)}
     arguments.out.mkdir(parents=True, exist_ok=True)
     for seed in arguments.seeds:
-        for name in MATERIALS:
+        for name in rows:
             path = arguments.out / f"{name.replace(' ', '-')}-{seed}.pt"
             if not path.exists():
                 print(f"training {path}", flush=True)
@@ -226,15 +244,15 @@ def compare(heard: Twins, unheard: Twins, arguments: argparse.Namespace) -> str:
     return table(rows)
 
 
-def scores_in(folder: Path) -> list[Path]:
-    """Return the scores of a folder.
+def files_in(folder: Path, suffixes: tuple[str, ...], what: str) -> list[Path]:
+    """Return the files of some kinds in a folder.
 
     Raises:
         UserError: there are none.
     """
-    found = list_files(folder, SCORE_SUFFIXES, []) if folder.is_dir() else []
+    found = list_files(folder, suffixes, []) if folder.is_dir() else []
     if not found:
-        raise UserError(f"{folder} should be a folder of MIDI scores, but holds none.")
+        raise UserError(f"{folder} should be a folder of {what}, but holds none.")
     return found
 
 
@@ -242,6 +260,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scores", type=Path, help="folder of scores to learn from")
     parser.add_argument("unheard", type=Path, help="folder of other scores to be judged by")
+    parser.add_argument("--tracks", type=Path, help="folder of finished tracks to learn from, too")
     parser.add_argument("--out", type=Path, required=True, help="folder for the trained editors")
     parser.add_argument("--sessions", type=int, default=4, help="of each score and kind")
     parser.add_argument("--passes", type=int, default=7, help="over all sessions")
@@ -250,10 +269,17 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         check_synthesizer()
-        paths, unheard_paths = scores_in(arguments.scores), scores_in(arguments.unheard)
+        paths, unheard_paths = (
+            files_in(folder, SCORE_SUFFIXES, "MIDI scores")
+            for folder in (arguments.scores, arguments.unheard)
+        )
+        tracks = arguments.tracks and files_in(arguments.tracks, AUDIO_SUFFIXES, "finished tracks")
         heard = all_twins(paths, arguments.sessions, SEED, arguments.jobs)
         unheard = all_twins(unheard_paths, UNHEARD_SESSIONS, UNHEARD_SEED, arguments.jobs)
-        print(f"{len(heard['spliced'])} sessions of each kind to learn from", flush=True)
+        n_sessions = len(heard["spliced"])
+        print(f"{n_sessions} sessions of each kind to learn from", flush=True)
+        if tracks:
+            heard[TRACKS] = sessions_of_tracks(tracks, n_sessions, SEED, arguments.jobs)
         print(compare(heard, unheard, arguments))
     except UserError as error:
         sys.exit(str(error))
