@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.actions import N_AMOUNTS, N_SIZES, N_TYPES
+from rl_editor.episode_state import EpisodeState
 from rl_editor.episodes import (
     FinishedEpisodes,
     Observations,
@@ -128,6 +129,17 @@ class SubprocessVectorEnvironment:
             finished=FinishedEpisodes.join([no_finished(), *(done for _, done in ended)]),
         )
 
+    def snapshot(self) -> EpisodeState:
+        """Return what `restore` needs to go on from here."""
+        return EpisodeState.join(self._call("snapshot", [()] * len(self._parts)))
+
+    def restore(self, state: EpisodeState) -> Observations:
+        """Go on from a snapshot; see `VectorEnvironment.restore`."""
+        if len(state.task) != self.n_envs:
+            raise ValueError(f"{len(state.task)} episodes cannot go on as {self.n_envs}")
+        self._call("restore", [(part,) for part in state.split(self._parts)])
+        return self._observations()
+
     def close(self) -> None:
         """End the workers; safe to call twice."""
         connections, self._connections = self._connections, []
@@ -191,6 +203,12 @@ class _Worker:
 
     def reset(self, tasks: NDArray | None, targets: NDArray | None) -> None:
         self._write(self._episodes.reset(tasks, targets), _OBSERVED)
+
+    def snapshot(self) -> EpisodeState:
+        return self._episodes.snapshot()
+
+    def restore(self, state: EpisodeState) -> None:
+        self._write(self._episodes.restore(state), _OBSERVED)
 
     def step(self) -> tuple[Observations, FinishedEpisodes] | None:
         """Return what the truncated episodes saw last, and all finished ones, where there are."""

@@ -24,6 +24,7 @@ from rl_editor.config import EpisodeConfig, RewardConfig
 from rl_editor.demonstrations import Demonstration
 from rl_editor.edit_batch import EditBatch
 from rl_editor.edit_state import EditContext
+from rl_editor.episode_state import EpisodeState, generator_from, generator_words, replay
 from rl_editor.episodes import FinishedEpisodes, Observations, StepResult, no_observations
 from rl_editor.features import FEATURE_NAMES
 from rl_editor.finished_edits import FinishedEdits
@@ -249,6 +250,30 @@ class VectorEnvironment:
             size_mask=masks.size if every else masks.size[rows],
             amount_mask=masks.amount if every else masks.amount[rows],
         )
+
+    def snapshot(self) -> EpisodeState:
+        """Return what `restore` needs to go on from here."""
+        n_actions, actions = self.batch.history(self._rows)
+        return EpisodeState(
+            task=self.batch.recording.copy(),
+            target=self.target.copy(),
+            n_actions=n_actions.copy(),
+            actions=actions,
+            draws=self._draws.copy(),
+            n_drawn=self._n_drawn.copy(),
+            generator=np.stack([generator_words(rng) for rng in self._rngs]),
+        )
+
+    def restore(self, state: EpisodeState) -> Observations:
+        """Go on from a snapshot of as many episodes of the same problem; return what is seen."""
+        if len(state.task) != self.n_envs:
+            raise ValueError(f"{len(state.task)} episodes cannot go on as {self.n_envs}")
+        replay(self.batch, state)
+        self.target[:] = state.target
+        self._draws[:], self._n_drawn[:] = state.draws, state.n_drawn
+        self._rngs = [generator_from(words) for words in state.generator]
+        self._started = True
+        return self.observe(self._rows)
 
     def close(self) -> None:
         """Do nothing: part of the contract that worker processes need."""

@@ -31,7 +31,8 @@ STAGES = {
         session_colour session_plan session_settings session_sounds session_speech sessions truth
         span_levels training_items truth_store twin_choice waveform_match""",
     "environment": """
-        batch_observation edit_picture environment episodes flat_environment gymnasium_vector
+        batch_observation edit_picture environment episode_state episodes flat_environment
+        gymnasium_vector
         gate_edits heard_output observation reward_agreement reward_tables reward_truth
         rewards subprocess_vec_env
         vector_environment""",
