@@ -23,7 +23,8 @@ from rl_editor.matches import Match
 from rl_editor.waveform_match import refine_by_waveform, waveform_correlations
 
 TWIN_LOSS, MAX_LOSS = 0.05, 0.015
-"""Twins are places whose mean similarity is that close, and then the correlation."""
+"""Twins are places whose mean similarity and correlation are closer than the first; and than the
+second, if their evidence is against them too."""
 WINDOW_S, LEVEL_WINDOW_S, MIN_WINDOWS = 0.25, 0.5, 4
 """Windows in which two twins are compared, by their waveforms or by their levels."""
 ROUNDING = 3e-5
@@ -69,9 +70,11 @@ def _twins(line: Match, coarse: CoarseMatches, signals: Signals) -> list[_Twin]:
             twin = refine_by_waveform(rival, raw, edit, 3 * coarse.frame, (sr, 0.0))
         else:
             twin = refine_by_envelope(rival, raw, edit, sr, 0.0)
-        if twin is not None and twin.confidence > line.confidence - MAX_LOSS:
+        if twin is not None and twin.confidence > line.confidence - TWIN_LOSS:
             twin = replace(twin, is_copy=line.is_copy)
-            found.append(_Twin(twin, _evidence(twin, line, signals)))
+            evidence = _evidence(twin, line, signals)
+            if evidence >= 0.0 or twin.confidence > line.confidence - MAX_LOSS:
+                found.append(_Twin(twin, evidence))
     return found
 
 
