@@ -110,6 +110,13 @@ class MusicEditingVectorEnv(gymnasium.vector.VectorEnv):
         seen = as_dict(self._seen, self._features)
         return seen, reward, result.terminated, result.truncated, infos
 
+    @property
+    def worker_pids(self) -> list[int]:
+        """Process ids of the workers, none where there are none."""
+        if isinstance(self._episodes, VectorEnvironment):
+            return []
+        return self._episodes.worker_pids
+
     def close_extras(self, **kwargs: Any) -> None:
         """End the worker processes, where there are any."""
         self._episodes.close()

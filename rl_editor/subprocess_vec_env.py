@@ -95,6 +95,11 @@ class SubprocessVectorEnvironment:
             worker.start()
             theirs.close()
 
+    @property
+    def worker_pids(self) -> list[int]:
+        """Process ids of the workers."""
+        return [worker.pid for worker in self._workers]
+
     def seed(self, seeds: Sequence[Seed]) -> None:
         """Take the random numbers of each episode from its own seed from now on."""
         self._call("seed", [(list(seeds[part]),) for part in self._parts])

@@ -4,16 +4,19 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from rl_editor.actions import Action, ActionType, Amount, Size
 from rl_editor.config import EpisodeConfig
 from rl_editor.edit_batch import EditBatch
 from rl_editor.edit_state import EditContext, EditState
+from rl_editor.edl import EditDecisionList, EdlGrid, Source, back_to_back, timeline_length
 from rl_editor.grid import steady_grid
 from rl_editor.observation import edit_so_far
+from rl_editor.render import render_array
 from rl_editor.tests.made_grids import grids
+from rl_editor.units import db_to_gain
 
 T, S, A = ActionType, Size, Amount
 EPISODE = EpisodeConfig(jump_budget=4, repeat_budget=4)
@@ -90,6 +93,54 @@ def test_a_batch_does_what_single_edits_do(tracks, favourites, seed):
         states = [state.step(action) for state, action in zip(states, actions, strict=True)]
         for row, state in enumerate(states):
             assert_same(batch, row, state)
+
+
+PLAIN = [T.KEEP, T.CUT, T.LOOP, T.REORDER, T.JUMP_BACK, T.SKIP, T.GAIN, T.REVERSE, T.REPEAT_PREV,
+         T.SWAP_NEXT]  # fmt: skip
+SR = 1000
+
+
+def edit_at_random(grid, kinds, seed):
+    """Return the end of one edit of a batch of three under random allowed actions."""
+    rng, context = np.random.default_rng(seed), EditContext.of(grid, None, EPISODE)
+    batch, cover = EditBatch([context], EPISODE, 3), np.zeros((3, grid.n_beats), dtype=int)
+    for _ in range(4 * grid.n_beats + 8):
+        actions = random_choices(batch.masks(), rng, kinds)
+        actions[~np.isin(actions[:, 0], kinds)] = T.KEEP, S.BEAT, A.NEUTRAL
+        before = batch.cursor.copy()
+        batch.step(actions)
+        for row in np.flatnonzero(np.isin(actions[:, 0], [T.CUT, T.SKIP])):
+            cover[row, before[row] : batch.cursor[row]] += 1
+        if batch.done.any():
+            row = int(np.argmax(batch.done))
+            return batch.state(row), cover[row]
+    raise AssertionError("no episode ended")
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_the_renderer_plays_every_clip_of_the_interpreter_to_the_sample(seed):
+    grid = steady_grid(12.0)
+    state, _ = edit_at_random(grid, PLAIN, seed)
+    assume(state.spans())
+    source = np.random.default_rng(seed).uniform(-0.1, 0.1, (12 * SR, 1)).astype(np.float32)
+    expected = [np.zeros((0, 1), dtype=np.float32)]
+    for span in state.spans():
+        heard = source[span.start * SR // 2 : span.end * SR // 2] * db_to_gain(span.sound.gain_db)
+        expected.append(heard[::-1] if span.sound.reverse else heard)
+    clips = back_to_back(state.clips(), SR)
+    about = Source("", "", SR, 1, 12.0)
+    edl = EditDecisionList(about, timeline_length(clips, SR) / SR, clips, (), EdlGrid.of(grid))
+    np.testing.assert_allclose(render_array(edl, source), np.concatenate(expected), atol=1e-6)
+    assert len(np.concatenate(expected)) == pytest.approx(state.output_s * SR)
+
+
+@settings(max_examples=20, deadline=None)
+@given(grid=grids(), seed=st.integers(0, 2**32 - 1))
+def test_every_beat_is_heard_or_left_out_once_where_nothing_is_played_again(grid, seed):
+    again = (T.LOOP, T.JUMP_BACK, T.REPEAT_PREV)
+    state, left_out = edit_at_random(grid, [kind for kind in T if kind not in again], seed)
+    np.testing.assert_array_equal(state.played + left_out, 1)
 
 
 @settings(max_examples=10, deadline=None)
