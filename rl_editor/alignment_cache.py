@@ -22,7 +22,7 @@ from rl_editor.edit_list_truth import edit_list_truth
 from rl_editor.truth import Truth
 from rl_editor.truth_store import store_truth, stored_truth
 
-ALIGNMENT_VERSION = 5
+ALIGNMENT_VERSION = 6
 """Raised when pairs are aligned in another way, or an alignment says something else."""
 _REFUSED_SHARE = "refused_share"
 """Field, in the entry of files that do not belong together, of the share that was found."""
