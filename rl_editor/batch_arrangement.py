@@ -45,7 +45,7 @@ class BatchArrangement:
         The first `n_new` of the rows play it next: where it begins a new clip, what waited for
         the end of the last one comes before it. In the others it only takes its place.
         """
-        waits = np.flatnonzero(self.waiting.count[rows[:n_new]])
+        waits = self.waiting.count[rows[:n_new]].nonzero()[0]
         if len(waits):
             self._release(rows[waits], spans[waits])
         self.placed.append(rows, spans)

@@ -95,13 +95,13 @@ def observe_batch(
             target=target,
             last_kept=last_kept,
             output_s=batch.output_s[rows],
-            run_beats=batch.run_beats[rows],
+            run_beats=batch.heard.run_beats[rows],
             earlier_here=tables.match_earlier.take(row),
             # Behind the last beat nothing follows: the last one stands for it.
             later_of_following=tables.match_later.take(
                 first + np.minimum(last_kept + 1, n_beats - 1)
             ),
-            heard=batch.is_heard(rows, tables.copies_ahead[row]),
+            heard=batch.heard.are_heard(rows, tables.copies_ahead[row]),
             similarity=tables.similarity_ahead,
             row=row,
             later_ahead=tables.later_ahead.take(row, axis=0),

@@ -33,11 +33,10 @@ from rl_editor.batch_arrangement import BatchArrangement, span_array
 from rl_editor.config import EpisodeConfig
 from rl_editor.edit_state import MAX_MATCH_DB, ActionMasks, EditContext, EditState
 from rl_editor.edit_tables import N_PLACES, PLACE_OF, SPAN_END, EditTables
+from rl_editor.heard_beats import HeardBeats, ranges
 from rl_editor.sound_table import GAIN_OF, GAIN_STEPS_PER_DB, RATE, REVERSE, SOUND_OF
 from rl_editor.span_lists import END, GAIN, SOUND, START, Rows, SpanArray
 
-RUN_WINDOW = 128
-"""Beats that a search for the last change between kept and cut looks at in one go."""
 FIRST_STEPS = 64
 """Actions of history that a batch has room for at first."""
 
@@ -55,8 +54,14 @@ _PLAYS_NEXT: NDArray[np.bool_] = np.ones(N_TYPES, dtype=bool)
 _PLAYS_NEXT[[*_LEAVES_OUT, ActionType.REORDER]] = False
 _SHAPE = (N_TYPES, N_SIZES, N_AMOUNTS)
 _CODE = np.array([N_SIZES * N_AMOUNTS, N_AMOUNTS, 1])
-_BEFORE_LAST = ActionType.REORDER * N_AMOUNTS + Amount.NEG_SMALL
-_MATCH = ActionType.GAIN * N_AMOUNTS + Amount.NEUTRAL
+# As plain integers, with which NumPy compares several times as fast as with enumerations.
+_KEEP, _JUMP_BACK = int(ActionType.KEEP), int(ActionType.JUMP_BACK)
+_REPEAT_PREV, _SWAP_NEXT = int(ActionType.REPEAT_PREV), int(ActionType.SWAP_NEXT)
+_FIRST, _BEFORE_LAST, _AFTER_NEXT, _AT_END = (
+    ActionType.REORDER * N_AMOUNTS + int(amount)
+    for amount in (Amount.NEG_LARGE, Amount.NEG_SMALL, Amount.NEUTRAL, Amount.POS_LARGE)
+)
+_MATCH = ActionType.GAIN * N_AMOUNTS + int(Amount.NEUTRAL)
 _FIRST_LOOP, _LAST_LOOP = (ActionType.LOOP * N_AMOUNTS + a for a in (0, N_AMOUNTS - 1))
 
 
@@ -81,10 +86,9 @@ class EditBatch:
         cursor: [E] int64, beat where the next action acts; `N` when the edit is done.
         row: [E] int64, row of the tables that the cursor is at.
         output_s: [E] float64, length of the output.
-        run_beats: [E] int64, beats before the cursor since the edit last changed between
-            beats that are in the output and beats that are not.
         n_steps, n_jumps, n_repeats: [E] int64, actions so far, and the budgeted ones.
         arrangement: what the edits play so far.
+        heard: which beats of the source they play.
         last: [E, 4] the last placed span of each.
     """
 
@@ -93,17 +97,13 @@ class EditBatch:
         self.tables = EditTables.of(contexts, episode)
         self._contexts = contexts
         self._all = np.arange(n_edits)
-        counts = np.zeros((7, n_edits), dtype=np.int64)
-        self.recording, self.cursor, self.row, self.run_beats = counts[:4]
-        self.n_steps, self.n_jumps, self.n_repeats = counts[4:]
+        counts = np.zeros((6, n_edits), dtype=np.int64)
+        self.recording, self.cursor, self.row = counts[:3]
+        self.n_steps, self.n_jumps, self.n_repeats = counts[3:]
         self.output_s = np.zeros(n_edits)
         self.arrangement = BatchArrangement(n_edits)
         self._history = np.zeros((n_edits, FIRST_STEPS), dtype=np.int16)
-        # False before the first beat, where searches and missing copies look.
-        self._heard = np.zeros((n_edits, RUN_WINDOW + int(self.tables.n_beats.max())), dtype=bool)
-        self._windows = np.lib.stride_tricks.sliding_window_view(self._heard, RUN_WINDOW, axis=1)
-        self._frontier = np.zeros(n_edits, dtype=np.int64)  # nothing from here on was heard
-        self._last_heard = np.zeros(n_edits, dtype=bool)  # whether the beat before the cursor was
+        self.heard = HeardBeats(n_edits, int(self.tables.n_beats.max()))
         self.begin(self._all, np.zeros(n_edits, dtype=np.int64))
 
     @property
@@ -111,24 +111,13 @@ class EditBatch:
         """[E] whether the end of the recording was reached."""
         return self.cursor >= self.tables.n_beats[self.recording]
 
-    @property
-    def heard(self) -> NDArray[np.bool_]:
-        """[E, longest N] whether each beat of the source is in the output; a view."""
-        return self._heard[:, RUN_WINDOW:]
-
-    def is_heard(self, rows: Rows, beats: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return [R, W] whether beats of the source [R, W] are in the output; -1 never is."""
-        first = rows * self._heard.shape[1] + RUN_WINDOW
-        return self._heard.reshape(-1).take(first[:, None] + beats)
-
     def begin(self, rows: Rows, recordings: NDArray[np.int64]) -> None:
         """Start empty edits of some recordings [R] in some rows [R]."""
         self.recording[rows] = recordings
         self.row[rows] = self.tables.first_row[recordings]
-        for state in (self.cursor, self.run_beats, self.n_steps, self.n_jumps, self.n_repeats,
-                      self.output_s, self._frontier, self._last_heard):  # fmt: skip
+        for state in (self.cursor, self.n_steps, self.n_jumps, self.n_repeats, self.output_s):
             state[rows] = 0
-        self._heard[rows] = False
+        self.heard.clear(rows)
         self.arrangement.clear(rows)
         self.last = self.arrangement.placed.last(self._all)
         self._masks: ActionMasks | None = None
@@ -158,8 +147,8 @@ class EditBatch:
         self._arrange(choice, span_end, following)
         self._hear(choice, following.astype(np.int64))
         self._remember(actions)
-        self.n_jumps += kind == ActionType.JUMP_BACK
-        self.n_repeats += kind == ActionType.REPEAT_PREV
+        self.n_jumps += kind == _JUMP_BACK
+        self.n_repeats += kind == _REPEAT_PREV
         self.row += following - self.cursor
         self.cursor[:] = following
         self.last = self.arrangement.placed.last(self._all)
@@ -197,17 +186,17 @@ class EditBatch:
         pattern = tables.pattern.take(self.row)
         type_mask = tables.type_pattern.take(pattern, axis=0)
         size_mask = tables.size_pattern.take(pattern, axis=0)
-        no_jumps = np.flatnonzero(self.n_jumps >= episode.jump_budget)
+        no_jumps = (self.n_jumps >= episode.jump_budget).nonzero()[0]
         if len(no_jumps):
-            size_mask[no_jumps, ActionType.JUMP_BACK] = False
-            type_mask[no_jumps, ActionType.JUMP_BACK] = False
+            size_mask[no_jumps, _JUMP_BACK] = False
+            type_mask[no_jumps, _JUMP_BACK] = False
         n_left = np.where(self.n_repeats < episode.repeat_budget, self.arrangement.n_placed, -1)
-        repeats = size_mask[:, ActionType.REPEAT_PREV]
+        repeats = size_mask[:, _REPEAT_PREV]
         repeats &= tables.n_span.take(self.row, axis=0) <= n_left[:, None]
         # The shortest span fits first, and BEAT is allowed wherever any size is.
-        type_mask[:, ActionType.REPEAT_PREV] = repeats[:, Size.BEAT]
+        type_mask[:, _REPEAT_PREV] = repeats[:, 0]
         which = 2 * (self.arrangement.placed.count > 0) + self._can_match()
-        which[~type_mask[:, ActionType.KEEP]] = 4
+        which[~type_mask[:, _KEEP]] = 4
         return ActionMasks(type_mask, size_mask, _AMOUNT_MASKS.take(which, axis=0))
 
     def _can_match(self) -> NDArray[np.bool_]:
@@ -234,38 +223,37 @@ class EditBatch:
         """Put the spans of all actions where they belong."""
         kind, arrangement = choice // N_AMOUNTS, self.arrangement
         spans = span_array(self.cursor, span_end, SOUND_OF.take(choice), GAIN_OF.take(choice))
-        matched = np.flatnonzero(choice == _MATCH)
+        matched = (choice == _MATCH).nonzero()[0]
         if len(matched):
             spans[matched, GAIN] = self._matching_gain(matched, spans[matched])
         self._reorder(choice, spans)
-        swapped = np.flatnonzero(kind == ActionType.SWAP_NEXT)
+        swapped = (kind == _SWAP_NEXT).nonzero()[0]
         earlier = spans[swapped]
         spans[swapped, START], spans[swapped, END] = span_end[swapped], following[swapped]
-        repeating = np.flatnonzero(kind == ActionType.REPEAT_PREV)
+        repeating = (kind == _REPEAT_PREV).nonzero()[0]
         counts, pieces = self._last_beats(repeating, span_end[repeating])
-        first = np.cumsum(counts) - counts
+        first = counts.cumsum() - counts
         spans[repeating] = pieces[first]
-        looped = np.flatnonzero((choice >= _FIRST_LOOP) & (choice <= _LAST_LOOP))
-        before = np.flatnonzero(choice == _BEFORE_LAST)
+        looped = ((choice >= _FIRST_LOOP) & (choice <= _LAST_LOOP)).nonzero()[0]
+        before = (choice == _BEFORE_LAST).nonzero()[0]
         last = arrangement.take_last(before)
-        playing = np.flatnonzero(_PLAYS_NEXT.take(kind))
+        playing = _PLAYS_NEXT.take(kind).nonzero()[0]
         rows = np.concatenate([playing, before])
         arrangement.play(rows, spans[rows], len(playing))
-        several = np.flatnonzero(counts > 1)
+        several = (counts > 1).nonzero()[0]
         rows = np.concatenate([looped, swapped, repeating[several], before])
         second = np.concatenate([spans[looped], earlier, pieces[first[several] + 1], last])
         arrangement.play(rows, second, len(rows) - len(before))
         self._extend(
             looped, HEARD.take(choice[looped]) - 2, spans[looped], repeating, counts, pieces
         )
-        n_beats = np.where(kind == ActionType.REPEAT_PREV, span_end, following) - self.cursor
+        n_beats = np.where(kind == _REPEAT_PREV, span_end, following) - self.cursor
         arrangement.n_placed += PLACED.take(choice) * n_beats
 
     def _reorder(self, choice: NDArray[np.int64], spans: SpanArray) -> None:
         """Put spans elsewhere than at the end, but for those before the last clip."""
-        to = choice - ActionType.REORDER * N_AMOUNTS
-        first, after = np.flatnonzero(to == Amount.NEG_LARGE), np.flatnonzero(to == Amount.NEUTRAL)
-        tail = np.flatnonzero(to == Amount.POS_LARGE)
+        first, after = (choice == _FIRST).nonzero()[0], (choice == _AFTER_NEXT).nonzero()[0]
+        tail = (choice == _AT_END).nonzero()[0]
         if len(first):
             self.arrangement.placed.insert_first(first, spans[first])
         if len(after):
@@ -287,17 +275,18 @@ class EditBatch:
         Nothing of it is joined or released: the second span released all that waited, a loop
         never continues itself, and a placed span never continues the one before it.
         """
-        order = np.arange(len(pieces)) - np.repeat(np.cumsum(counts) - counts, counts)
+        order = np.arange(len(pieces)) - (counts.cumsum() - counts).repeat(counts)
         self.arrangement.placed.extend(
             np.concatenate([looped, repeating]),
             np.concatenate([plays, np.maximum(counts - 2, 0)]),
-            np.concatenate([np.repeat(loops, plays, axis=0), pieces[order > 1]]),
+            np.concatenate([loops.repeat(plays, axis=0), pieces[order > 1]]),
         )
 
     def _matching_gain(self, rows: Rows, spans: SpanArray) -> NDArray[np.int64]:
         """Return [R] the gain that brings spans to the level of the one before, as it is heard."""
         before = self.last[rows]
-        step_db = self._level_db(rows, before) - self._level_db(rows, spans)
+        both = self._level_db(np.concatenate([rows, rows]), np.concatenate([before, spans]))
+        step_db = both[: len(rows)] - both[len(rows) :]
         step_db += before[:, GAIN] / GAIN_STEPS_PER_DB
         limited_db = np.clip(step_db, -MAX_MATCH_DB, MAX_MATCH_DB)
         return np.rint(limited_db * GAIN_STEPS_PER_DB).astype(np.int64)
@@ -306,8 +295,8 @@ class EditBatch:
         """Return [R] the mean power of source spans over time, in dB."""
         first = self.row[rows] - self.cursor[rows]
         start, end = first + spans[:, START], first + spans[:, END]
-        offsets = np.cumsum(end - start) - (end - start)
-        beats = _ranges(start, end - start)
+        offsets = (end - start).cumsum() - (end - start)
+        beats = ranges(start, end - start)
         energy = np.add.reduceat(self.tables.energy.take(beats), offsets)
         length_s = self.tables.edges_s.take(end) - self.tables.edges_s.take(start)
         return 10.0 * np.log10(energy / length_s)
@@ -326,18 +315,18 @@ class EditBatch:
         slot = placed.count[rows, None] - np.arange(n_back)[::-1]
         spans = placed.slots[rows[:, None], np.maximum(slot, 0)]
         lengths = spans[..., END] - spans[..., START]
-        following = np.cumsum(lengths[:, ::-1], axis=1)[:, ::-1] - lengths
+        following = lengths[:, ::-1].cumsum(axis=1)[:, ::-1] - lengths
         taken = np.minimum(np.maximum(n_beats[:, None] - following, 0), lengths)
         backwards = REVERSE.take(spans[..., SOUND])
         start = np.where(backwards, spans[..., START], spans[..., END] - taken)
         spans[..., START], spans[..., END] = start, start + taken
         some = taken > 0
         counts, pieces = np.count_nonzero(some, axis=1), spans[some]
-        origin = np.repeat(self.row[rows] - self.cursor[rows], counts)
+        origin = (self.row[rows] - self.cursor[rows]).repeat(counts)
         length_s = self.tables.edges_s.take(origin + pieces[:, END])
         length_s -= self.tables.edges_s.take(origin + pieces[:, START])
         length_s /= RATE.take(pieces[:, SOUND])
-        self.output_s[rows] += np.add.reduceat(length_s, np.cumsum(counts) - counts)
+        self.output_s[rows] += np.add.reduceat(length_s, counts.cumsum() - counts)
         return counts, pieces
 
     def _hear(self, choice: NDArray[np.int64], following: NDArray[np.int64]) -> None:
@@ -346,45 +335,7 @@ class EditBatch:
         n_beats = following - self.cursor
         length_s = edges_s.take(self.row + n_beats) - edges_s.take(self.row)
         self.output_s += plays * length_s / RATE.take(SOUND_OF.take(choice))
-        is_heard = plays > 0
-        start = self._all * self._heard.shape[1] + RUN_WINDOW + self.cursor
-        self._heard.reshape(-1)[_ranges(start, n_beats * is_heard)] = True
-        self._count_run(n_beats, is_heard, following)
-
-    def _count_run(
-        self,
-        n_beats: NDArray[np.int64],
-        is_heard: NDArray[np.bool_],
-        following: NDArray[np.int64],
-    ) -> None:
-        """Count the beats before each new cursor since the last change between heard and not.
-
-        The run goes on or begins anew with the action, except where beats that it leaves out were
-        heard before or the cursor goes back: there it is looked up.
-        """
-        stays = n_beats == 0
-        goes_on = (is_heard == self._last_heard) | stays
-        self.run_beats *= goes_on
-        self.run_beats += n_beats
-        np.copyto(self._last_heard, is_heard, where=~stays)
-        unknown = ~is_heard & (self.cursor < self._frontier) & ~stays | (n_beats < 0)
-        np.maximum(self._frontier, following, out=self._frontier)
-        rows = np.flatnonzero(unknown)
-        if len(rows):
-            self._look_up_run(rows, following[rows])
-
-    def _look_up_run(self, rows: Rows, cursor: NDArray[np.int64]) -> None:
-        last = self._heard[rows, RUN_WINDOW + cursor - 1]
-        self._last_heard[rows] = last
-        left, until, run = np.arange(len(rows)), cursor.copy(), np.zeros_like(cursor)
-        while len(left):
-            changed = self._windows[rows[left], until[left]] != last[left, None]
-            n_same = changed[:, ::-1].argmax(axis=1)
-            none = ~changed[np.arange(len(left)), RUN_WINDOW - 1 - n_same]
-            run[left] += np.where(none, RUN_WINDOW, n_same)
-            until[left] -= RUN_WINDOW
-            left = left[none & (until[left] > 0)]
-        self.run_beats[rows] = np.minimum(run, cursor)
+        self.heard.go_on(self.cursor, following, plays > 0)
 
     def _remember(self, actions: NDArray[np.integer]) -> None:
         room = self._history.shape[1]
@@ -406,9 +357,3 @@ def choices_allowed(masks: ActionMasks, actions: NDArray[np.integer]) -> NDArray
     inside &= masks.size.take(pair * N_SIZES + size)
     inside &= masks.amount.take(pair * N_AMOUNTS + amount)
     return inside
-
-
-def _ranges(start: NDArray[np.int64], length: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return `start[i], start[i] + 1, ...`, `length[i]` of them, for each i in turn."""
-    end = np.cumsum(length)
-    return np.repeat(start - end + length, length) + np.arange(end[-1] if len(end) else 0)

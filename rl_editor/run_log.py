@@ -1,66 +1,105 @@
-"""What a training run writes down: one JSON line an epoch, the same in TensorBoard, and warnings.
+"""What a training run writes down: one JSON line an epoch, and the same in TensorBoard.
 
-`log.jsonl` in the save folder holds flat names with numbers; an interrupted run appends to it.
+`log.jsonl` in the save folder holds flat names with numbers.
 """
 
 from __future__ import annotations
 
 import json
-import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from itertools import takewhile
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rl_editor.actions import ActionType
-from rl_editor.config import RewardConfig
+from rl_editor.actions import ActionType, Amount, Size
 from rl_editor.episodes import EpisodeResult
 from rl_editor.errors import UserError
 from rl_editor.rewards import REWARD_TERMS
+from rl_editor.run_folder import set_aside
 
-DOMINANT_SHARE = 0.9
-"""One action type above this share of the actions means that the policy has collapsed."""
+
+@dataclass(frozen=True)
+class LogPosition:
+    """How far a log was written when a checkpoint was made.
+
+    Attributes:
+        n_bytes: of `log.jsonl`.
+        epochs: last epoch of each stage.
+    """
+
+    n_bytes: int = 0
+    epochs: dict[str, int] = field(default_factory=dict)
 
 
 class RunLog:
     """The log of one run; a context manager.
 
+    A run that goes on from a checkpoint continues the log where the checkpoint was made: what came
+    after it is dropped, so that each epoch is there once. The log of an earlier run is set aside.
+
     Attributes:
         path: of the JSON lines.
     """
 
-    def __init__(self, save_dir: str | Path) -> None:
-        """Choose the folder; files are made with the first line, TensorBoard's where installed."""
+    def __init__(self, save_dir: str | Path, goes_on_at: LogPosition | None = None) -> None:
+        """Choose the folder; files are made with the first line, TensorBoard's where installed.
+
+        Args:
+            save_dir: folder of the run.
+            goes_on_at: of the checkpoint; None for a run that begins.
+        """
         self.path = Path(save_dir) / "log.jsonl"
-        self._file: TextIO | None = None
-        self._board: Any | None = None
+        self._goes_on_at = goes_on_at
+        self._epochs = dict(goes_on_at.epochs) if goes_on_at else {}
+        self._file: BinaryIO | None = None
+        self._boards: dict[str, Any] = {}
 
     def write(self, epoch: int, stage: str, values: dict[str, float]) -> None:
-        """Write the numbers of one epoch of a stage, such as "cloning" or "ppo"."""
+        """Write the numbers of one epoch of a stage, such as "cloning" or "ppo".
+
+        Raises:
+            UserError: nothing can be written.
+        """
         not_finite = [name for name, value in values.items() if not np.isfinite(value)]
         if not_finite:
             raise FloatingPointError(f"epoch {epoch} logs what is not finite: {not_finite}")
+        line = json.dumps({"stage": stage, "epoch": epoch, **values}) + "\n"
+        try:
+            if self._file is None:
+                self._file = self._open()
+            self._file.write(line.encode("utf-8"))
+            self._file.flush()
+            board = self._board(stage)
+            if board is not None:
+                for name, value in values.items():
+                    board.add_scalar(f"{stage}/{name}", value, epoch)
+        except OSError as error:
+            raise self._failed(error) from error
+        self._epochs[stage] = epoch
+
+    def position(self) -> LogPosition:
+        """Return how far the log is written, once everything is on its way to the disk."""
         if self._file is None:
-            self._file = self.path.open("a", encoding="utf-8")
-            self._board = _tensorboard(self.path.parent)
-        self._file.write(json.dumps({"stage": stage, "epoch": epoch, **values}) + "\n")
-        self._file.flush()
-        if self._board is not None:
-            for name, value in values.items():
-                self._board.add_scalar(f"{stage}/{name}", value, epoch)
+            return self._goes_on_at or LogPosition()
+        try:
+            for board in self._boards.values():
+                board.flush()
+            return LogPosition(self._file.tell(), dict(self._epochs))
+        except OSError as error:
+            raise self._failed(error) from error
 
     def close(self) -> None:
         """Write what is left and close."""
         if self._file is not None:
             self._file.close()
-        if self._board is not None:
-            self._board.close()
+        for board in self._boards.values():
+            board.close()
 
     def __enter__(self) -> RunLog:
         """Return itself."""
@@ -75,41 +114,43 @@ class RunLog:
         """Close."""
         self.close()
 
+    def _open(self) -> BinaryIO:
+        """Return the file to append to; nothing before is touched until there is a line."""
+        if self._goes_on_at is None:
+            for path in (self.path, self.path.with_name("tensorboard")):
+                set_aside(path)
+            return self.path.open("wb")
+        if not self.path.exists():
+            return self.path.open("wb")
+        file = self.path.open("r+b")
+        file.truncate(min(self._goes_on_at.n_bytes, self.path.stat().st_size))
+        file.seek(0, 2)
+        return file
 
-@contextmanager
-def save_folder(path: str | Path) -> Iterator[Path]:
-    """Yield the folder of a run, made where it is missing; a run that fails leaves none empty.
+    def _board(self, stage: str) -> Any | None:
+        """Return a TensorBoard writer of one stage, or None where TensorBoard is not installed.
 
-    Raises:
-        UserError: nothing can be written there.
-    """
-    folder = Path(path)
-    missing = list(takewhile(lambda place: not place.exists(), (folder, *folder.parents)))
-    try:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            raise UserError(
-                f"checkpoints should go to the folder {path}, but nothing can be written there "
-                f"({error.strerror}); choose another with --save_dir."
-            ) from error
-        yield folder
-    except BaseException:
-        for place in missing:
-            with suppress(OSError):  # holds something, or was never made
-                place.rmdir()
-        raise
+        Each stage has its own, since each counts its epochs from 1: what came after a checkpoint
+        is dropped by its epoch.
+        """
+        if stage not in self._boards:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                return None
+            goes_on = self._goes_on_at is not None
+            self._boards[stage] = SummaryWriter(
+                str(self.path.with_name("tensorboard") / stage),
+                purge_step=self._epochs.get(stage, 0) + 1 if goes_on else None,
+            )
+        return self._boards[stage]
 
-
-def _tensorboard(folder: Path) -> Any | None:
-    """Return a TensorBoard writer, or None where TensorBoard is not installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder / "tensorboard"))
+    def _failed(self, error: OSError) -> UserError:
+        return UserError(
+            f"the log should be written to {self.path.parent}, but that failed: "
+            f"{error.strerror or error}; make room there, then the same command goes on from the "
+            "last checkpoint."
+        )
 
 
 class Stopwatch:
@@ -147,35 +188,15 @@ def episode_numbers(finished: Sequence[EpisodeResult]) -> dict[str, float]:
     return numbers
 
 
-def action_shares(types: Sequence[int] | np.ndarray) -> dict[str, float]:
-    """Return the share of each action type among `types`, as `actions/NAME`, all 20 of them."""
-    counts = Counter(int(kind) for kind in types)
-    total = max(1, sum(counts.values()))
-    return {f"actions/{kind.name}": counts[kind.value] / total for kind in ActionType}
+def action_shares(actions: NDArray[np.integer]) -> dict[str, float]:
+    """Return the shares of types, sizes and amounts among actions [B, 3].
 
-
-def collapse_warning(numbers: dict[str, float], weights: RewardConfig) -> str | None:
-    """Return a warning when one action type makes up more than 90% of the actions, else None.
-
-    It names the type and the reward terms that pay most for what the policy does, as weight x mean
-    of the term.
-
-    Args:
-        numbers: of one epoch, with the names of `action_shares` and `episode_numbers`.
-        weights: of the reward.
+    Names: `actions/TYPE`, `sizes/SIZE` and `amounts/AMOUNT`, all of them.
     """
-    shares = {n: v for n, v in numbers.items() if n.startswith("actions/")}
-    name = max(shares, key=lambda n: shares[n])
-    if shares[name] <= DOMINANT_SHARE:
-        return None
-    paid = {
-        term: getattr(weights, term) * numbers[f"reward/{term}"]
-        for term in REWARD_TERMS
-        if f"reward/{term}" in numbers
-    }
-    best = [term for term in sorted(paid, key=lambda t: -paid[t]) if paid[term] > 0][:3]
-    payers = ", ".join(f"{term} ({paid[term]:+.2f})" for term in best)
-    return (
-        f"warning: the policy has collapsed: {shares[name]:.0%} of its actions are "
-        f"{name.removeprefix('actions/')}; what pays for it: {payers or 'no finished episode yet'}."
-    )
+    shares = {}
+    kinds = (("actions", ActionType), ("sizes", Size), ("amounts", Amount))
+    for column, (group, kind) in enumerate(kinds):
+        counts = np.bincount(actions[:, column], minlength=len(kind))
+        for value in kind:
+            shares[f"{group}/{value.name}"] = float(counts[value] / max(1, len(actions)))
+    return shares

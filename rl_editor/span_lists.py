@@ -75,8 +75,8 @@ class SpanLists:
     def extend(self, rows: Rows, counts: NDArray[np.int64], spans: SpanArray) -> None:
         """Put `counts` [R] spans at the end of each list, never joined; `spans` list by list."""
         self._make_room(int(counts.max(initial=0)))
-        first = self._end(rows) + 1 - (np.cumsum(counts) - counts)
-        self._flat()[np.repeat(first, counts) + np.arange(len(spans))] = spans
+        first = self._end(rows) + 1 - (counts.cumsum() - counts)
+        self._flat()[first.repeat(counts) + np.arange(len(spans))] = spans
         self.count[rows] += counts
 
     def insert_first(self, rows: Rows, spans: SpanArray) -> None:

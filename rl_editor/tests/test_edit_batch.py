@@ -60,14 +60,14 @@ def assert_same(batch, row, state):
     assert copy.actions == state.actions
     assert (copy.n_jumps, copy.n_repeats) == (state.n_jumps, state.n_repeats)
     np.testing.assert_array_equal(copy.played, state.played)
-    np.testing.assert_array_equal(batch.heard[row, : len(state.played)], state.played > 0)
+    np.testing.assert_array_equal(batch.heard.beats[row, : len(state.played)], state.played > 0)
     assert batch.arrangement.ended(np.array([row])).spans(0) == state.spans()
     assert copy.clips() == state.clips()
     for ours, theirs in zip(batch.masks(), state.masks(), strict=True):
         np.testing.assert_array_equal(ours[row], theirs)
     so_far = edit_so_far(state)
     assert batch.last[row, 1] - 1 == so_far.last_kept[0]
-    assert batch.run_beats[row] == so_far.run_beats[0]
+    assert batch.heard.run_beats[row] == so_far.run_beats[0]
 
 
 @settings(max_examples=25, deadline=None)

@@ -10,7 +10,7 @@ import pytest
 import rl_editor
 
 STAGES = {
-    "base": "atomic config errors extras materials parallel silence stopping units",
+    "base": "atomic config config_file errors extras materials parallel silence stopping units",
     "analysis": """
         analysis audio audio_containers audio_decoders audio_writer beat_bars beat_decoding
         conversion
@@ -18,7 +18,7 @@ STAGES = {
         grid recurrence spectrogram stems track""",
     "edit language": """
         action_sounds actions batch_arrangement beat_script edit_batch edit_state edit_tables edl
-        edl_fields edl_types effects grid_lines
+        edl_fields edl_types effects grid_lines heard_beats
         join_measures join_search
         joins finished_edits render replay script_search sound_table span_lists spans spelling""",
     "dataset": """
@@ -39,9 +39,12 @@ STAGES = {
     "agent": """
         agent attention auxiliary_tasks encoder heard_twice numpy_policy planner policy_inputs""",
     "training": """
-        augmentation behavioral_cloning checkpoint cloning_examples evaluate gate gate_report ppo
-        rollout run_log train training_data validation""",
-    "use": "__init__ cli data_commands infer notes output_paths progress reasons report",
+        augmentation baselines behavioral_cloning checkpoint cloning_examples collapse
+        cut_scores evaluate gate gate_report ppo rollout run_folder run_log run_state run_view train
+        training_data training_flags training_run validation""",
+    "use": """
+        __init__ cli data_commands editors evaluation evaluation_cases evaluation_command
+        evaluation_pictures evaluation_report infer notes output_paths progress reasons report""",
 }
 """Modules of each stage, the earliest stage first."""
 

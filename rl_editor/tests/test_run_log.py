@@ -1,16 +1,15 @@
 import json
 
+import numpy as np
 import pytest
 
-from rl_editor.actions import N_TYPES, Action, ActionType, Size
-from rl_editor.config import RewardConfig
+from rl_editor.actions import N_AMOUNTS, N_SIZES, N_TYPES, Action, ActionType, Size
 from rl_editor.episodes import EpisodeResult
 from rl_editor.rewards import REWARD_TERMS, RewardBreakdown
 from rl_editor.run_log import (
     RunLog,
     Stopwatch,
     action_shares,
-    collapse_warning,
     episode_numbers,
 )
 
@@ -24,7 +23,10 @@ def test_each_epoch_is_one_line_that_reads_back(tmp_path):
     with RunLog(tmp_path) as log:
         log.write(0, "cloning", {"loss": 1.5})
         log.write(1, "ppo", {"entropy": 0.5, "reward/total": 2.0})
-    with RunLog(tmp_path) as log:
+        position = log.position()
+        log.write(2, "ppo", {"entropy": 0.125})
+    with RunLog(tmp_path, position) as log:
+        assert log.position() == position
         log.write(2, "ppo", {"entropy": 0.25})
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert lines == [
@@ -52,20 +54,12 @@ def test_episode_numbers_are_means_over_paid_episodes():
     assert set(episode_numbers([truncated])) == {"episodes", "truncated_episodes"}
 
 
-def test_action_shares_sum_to_one():
-    shares = action_shares([0, 0, 0, 1])
-    assert len(shares) == N_TYPES
-    assert shares["actions/KEEP"] == 0.75
-    assert sum(shares.values()) == pytest.approx(1.0)
-
-
-def test_a_collapsed_policy_is_told_with_what_pays_for_it():
-    paid = episode_numbers([finished_episode(5.0, section_coherence=1.0, audio_flow=0.5)])
-    assert collapse_warning({**paid, **action_shares([0] * 9 + [1])}, RewardConfig()) is None
-    weights = RewardConfig(section_coherence=1.0, audio_flow=1.0)
-    text = collapse_warning({**paid, **action_shares([0] * 19 + [1])}, weights)
-    assert text.startswith("warning: the policy has collapsed: 95% of its actions are KEEP; ")
-    assert text.index("section_coherence (+1.00)") < text.index("audio_flow (+0.50)")
+def test_shares_of_types_sizes_and_amounts_each_sum_to_one():
+    shares = action_shares(np.array([[0, 1, 2]] * 3 + [[1, 0, 2]]))
+    assert len(shares) == N_TYPES + N_SIZES + N_AMOUNTS
+    assert shares["actions/KEEP"] == shares["sizes/BAR"] == 0.75
+    assert shares["amounts/NEUTRAL"] == 1.0
+    assert sum(shares.values()) == pytest.approx(3.0)
 
 
 def test_stopwatch_adds_up_stages():
