@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.span_lists import END, START, Rows, SpanArray, SpanLists, continues
+from rl_editor.span_lists import END, START, Rows, SpanArray, SpanLists, continues, ranges
 from rl_editor.spans import Arrangement, Waiting
 
 
@@ -56,15 +56,18 @@ class BatchArrangement:
         self.placed.count[rows] -= 1
         return last
 
-    def ended(self, rows: Rows) -> SpanLists:
-        """Return the spans of some edits in output order, as if nothing more came."""
-        lists = self.placed.copy(rows)
-        for more in (self.waiting, self.tail):
-            counts = more.count[rows]
-            for index in range(int(counts.max(initial=0))):
-                left = np.flatnonzero(counts > index)
-                lists.append(left, more.slots[rows[left], index + 1])
-        return lists
+    def ended(self, rows: Rows) -> tuple[NDArray[np.int64], SpanArray]:
+        """Return the spans of some edits in output order, as if nothing more came.
+
+        First their numbers [R], then the spans [K, 4], edit by edit.
+        """
+        parts = (self.placed, self.waiting, self.tail)
+        counts = np.stack([part.count[rows] for part in parts], axis=1)
+        first = counts.cumsum().reshape(counts.shape) - counts
+        spans = np.empty((int(counts.sum()), 4), dtype=np.int32)
+        for index, part in enumerate(parts):
+            spans[ranges(first[:, index], counts[:, index])] = part.concatenated(rows)
+        return _joined(counts.sum(axis=1), spans)
 
     def of(self, row: int) -> Arrangement:
         """Return one of them."""
@@ -88,6 +91,21 @@ class BatchArrangement:
                 self.n_placed[now] += waited[:, END] - waited[:, START]
             self.waiting.drop_first(ready, counts)
         self.n_begun[rows] = self.waiting.count[rows]
+
+
+def _joined(counts: NDArray[np.int64], spans: SpanArray) -> tuple[NDArray[np.int64], SpanArray]:
+    """Return lists of spans, numbers [R] and spans [K, 4], with those joined that continue."""
+    if not len(spans):
+        return counts, spans
+    begins = np.ones(len(spans), dtype=bool)
+    begins[1:] = ~continues(spans[1:], spans[:-1])
+    edges = np.concatenate([[0], counts.cumsum()])
+    begins[edges[:-1][counts > 0]] = True
+    heads = begins.nonzero()[0]
+    joined = spans[heads]
+    joined[:-1, END] = spans[heads[1:] - 1, END]
+    joined[-1, END] = spans[-1, END]
+    return np.diff(np.searchsorted(heads, edges)), joined
 
 
 def span_array(

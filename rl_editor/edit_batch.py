@@ -13,6 +13,7 @@ Shapes: `E` edits, `R` rows of them, `M` rows of the tables.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -33,9 +34,9 @@ from rl_editor.batch_arrangement import BatchArrangement, span_array
 from rl_editor.config import EpisodeConfig
 from rl_editor.edit_state import MAX_MATCH_DB, ActionMasks, EditContext, EditState
 from rl_editor.edit_tables import N_PLACES, PLACE_OF, SPAN_END, EditTables
-from rl_editor.heard_beats import HeardBeats, ranges
+from rl_editor.heard_beats import HeardBeats
 from rl_editor.sound_table import GAIN_OF, GAIN_STEPS_PER_DB, RATE, REVERSE, SOUND_OF
-from rl_editor.span_lists import END, GAIN, SOUND, START, Rows, SpanArray
+from rl_editor.span_lists import END, GAIN, SOUND, START, Rows, SpanArray, ranges
 
 FIRST_STEPS = 64
 """Actions of history that a batch has room for at first."""
@@ -54,6 +55,7 @@ _PLAYS_NEXT: NDArray[np.bool_] = np.ones(N_TYPES, dtype=bool)
 _PLAYS_NEXT[[*_LEAVES_OUT, ActionType.REORDER]] = False
 _SHAPE = (N_TYPES, N_SIZES, N_AMOUNTS)
 _CODE = np.array([N_SIZES * N_AMOUNTS, N_AMOUNTS, 1])
+_DECODED = np.stack(np.unravel_index(np.arange(math.prod(_SHAPE)), _SHAPE), axis=1)
 # As plain integers, with which NumPy compares several times as fast as with enumerations.
 _KEEP, _JUMP_BACK = int(ActionType.KEEP), int(ActionType.JUMP_BACK)
 _REPEAT_PREV, _SWAP_NEXT = int(ActionType.REPEAT_PREV), int(ActionType.SWAP_NEXT)
@@ -157,9 +159,8 @@ class EditBatch:
     def history(self, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return ([R] numbers of actions, [A, 3] the actions of some edits, edit by edit)."""
         counts = self.n_steps[rows]
-        step = np.arange(int(counts.max(initial=0)))
-        codes = self._history[rows, : len(step)][step < counts[:, None]]
-        return counts, np.stack(np.unravel_index(codes, _SHAPE), axis=1)
+        codes = self._history.reshape(-1)[ranges(rows * self._history.shape[1], counts)]
+        return counts, _DECODED.take(codes, axis=0)
 
     def state(self, row: int) -> EditState:
         """Return one edit as an immutable state of its own."""

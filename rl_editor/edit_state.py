@@ -1,7 +1,8 @@
-"""The one interpreter of actions: what each does to the edit, and which are allowed.
+"""The interpreter of actions for one edit: what each does to it, and which are allowed.
 
-`EditState.step` returns a new state. The environment, the demonstrations, the planner and every
-exporter use it; nothing else knows what an action does. `docs/actions.md` has the whole table.
+`EditState.step` returns a new state. The demonstrations, the planner and every exporter use it. Its
+twin for whole batches, `edit_batch.EditBatch`, reads the same tables and is tested equal; a batch
+of one would take seven times as long. `docs/actions.md` says in words what the actions do.
 
 In: `BeatGrid`, levels [N] in dB, actions. Out: `Clip`s with hard cuts on beats, back to back.
 """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.span_lists import Rows
+from rl_editor.span_lists import Rows, ranges
 
 RUN_WINDOW = 128
 """Beats that a search for the last change between heard and not looks at in one go."""
@@ -77,9 +77,3 @@ class HeardBeats:
             until[left] -= RUN_WINDOW
             left = left[none & (until[left] > 0)]
         self.run_beats[rows] = np.minimum(run, cursor)
-
-
-def ranges(start: NDArray[np.int64], length: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return `start[i], start[i] + 1, ...`, `length[i]` of them, for each i in turn."""
-    end = length.cumsum()
-    return (start - end + length).repeat(length) + np.arange(end[-1] if len(end) else 0)

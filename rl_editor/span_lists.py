@@ -26,6 +26,12 @@ Rows = NDArray[np.int64]
 SpanArray = NDArray[np.int32]
 
 
+def ranges(start: NDArray[np.int64], length: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return `start[i], start[i] + 1, ...`, `length[i]` of them, for each i in turn."""
+    end = length.cumsum()
+    return (start - end + length).repeat(length) + np.arange(end[-1] if len(end) else 0)
+
+
 def continues(spans: SpanArray, before: SpanArray) -> NDArray[np.bool_]:
     """Return [R] whether each span [R, 4] plays straight on from the one before it [R, 4]."""
     joins = spans[:, START] == before[:, END]
@@ -75,8 +81,7 @@ class SpanLists:
     def extend(self, rows: Rows, counts: NDArray[np.int64], spans: SpanArray) -> None:
         """Put `counts` [R] spans at the end of each list, never joined; `spans` list by list."""
         self._make_room(int(counts.max(initial=0)))
-        first = self._end(rows) + 1 - (counts.cumsum() - counts)
-        self._flat()[first.repeat(counts) + np.arange(len(spans))] = spans
+        self._flat()[ranges(self._end(rows) + 1, counts)] = spans
         self.count[rows] += counts
 
     def insert_first(self, rows: Rows, spans: SpanArray) -> None:
@@ -98,18 +103,9 @@ class SpanLists:
         self.slots[rows, 1:] = self.slots[rows[:, None], np.minimum(following, n_slots - 1)]
         self.count[rows] -= counts
 
-    def copy(self, rows: Rows) -> SpanLists:
-        """Return the lists of some rows, apart from these."""
-        copied = SpanLists(0)
-        copied.count = self.count[rows]
-        copied._longest = int(copied.count.max(initial=0))
-        copied.slots = self.slots[rows, : copied._longest + 1]
-        return copied
-
-    def concatenated(self) -> SpanArray:
-        """Return [K, 4] the spans of all lists, one list after the other."""
-        slot = np.arange(1, self.slots.shape[1])
-        return self.slots[:, 1:][slot <= self.count[:, None]]
+    def concatenated(self, rows: Rows) -> SpanArray:
+        """Return [K, 4] the spans of some lists, one list after the other."""
+        return self._flat()[ranges(rows * self.slots.shape[1] + 1, self.count[rows])]
 
     def spans(self, row: int) -> tuple[Span, ...]:
         """Return one list."""

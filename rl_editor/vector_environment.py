@@ -284,13 +284,12 @@ class VectorEnvironment:
 
 def finished_edits(batch: EditBatch, rows: Rows, target: NDArray[np.float64]) -> FinishedEdits:
     """Return some edits of a batch, as if each ended where it is, for the reward."""
-    lists = batch.arrangement.ended(rows)
-    spans = lists.concatenated()
+    n_spans, spans = batch.arrangement.ended(rows)
     n_actions, actions = batch.history(rows)
     return FinishedEdits(
         task=batch.recording[rows],
         target=target,
-        first_span=_offsets(lists.count),
+        first_span=_offsets(n_spans),
         start=spans[:, START].astype(np.int64),
         end=spans[:, END].astype(np.int64),
         gain_db=spans[:, GAIN] / GAIN_STEPS_PER_DB,

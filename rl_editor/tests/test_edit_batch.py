@@ -15,6 +15,8 @@ from rl_editor.edl import EditDecisionList, EdlGrid, Source, back_to_back, timel
 from rl_editor.grid import steady_grid
 from rl_editor.observation import edit_so_far
 from rl_editor.render import render_array
+from rl_editor.sound_table import sound
+from rl_editor.spans import Span
 from rl_editor.tests.made_grids import grids
 from rl_editor.units import db_to_gain
 
@@ -61,7 +63,9 @@ def assert_same(batch, row, state):
     assert (copy.n_jumps, copy.n_repeats) == (state.n_jumps, state.n_repeats)
     np.testing.assert_array_equal(copy.played, state.played)
     np.testing.assert_array_equal(batch.heard.beats[row, : len(state.played)], state.played > 0)
-    assert batch.arrangement.ended(np.array([row])).spans(0) == state.spans()
+    n_spans, spans = batch.arrangement.ended(np.array([row]))
+    assert n_spans.tolist() == [len(state.spans())]
+    assert [Span(a, b, sound(s, gain)) for a, b, s, gain in spans.tolist()] == [*state.spans()]
     assert copy.clips() == state.clips()
     for ours, theirs in zip(batch.masks(), state.masks(), strict=True):
         np.testing.assert_array_equal(ours[row], theirs)

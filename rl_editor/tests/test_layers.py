@@ -18,7 +18,7 @@ STAGES = {
         grid recurrence spectrogram stems track""",
     "edit language": """
         action_sounds actions batch_arrangement beat_script edit_batch edit_state edit_tables edl
-        edl_fields edl_types effects grid_lines heard_beats
+        edl_fields edl_types effects edit_joins grid_lines heard_beats
         join_measures join_search
         joins finished_edits render replay script_search sound_table span_lists spans spelling""",
     "dataset": """
