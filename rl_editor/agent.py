@@ -111,11 +111,12 @@ class ActOutput:
 
 @dataclass(frozen=True)
 class EvaluateOutput:
-    """log_prob, entropy (share of its maximum), value: [B]."""
+    """log_prob, entropy (share of its maximum), value: [B]; head_entropy: [B, 3], see below."""
 
     log_prob: Tensor
     entropy: Tensor
     value: Tensor
+    head_entropy: Tensor
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,21 @@ class FactoredDistribution:
         ).sum(dim=1)
         return joint / combinations.log().clamp(min=1e-6) * (combinations > 1)
 
+    @torch.no_grad()
+    def head_entropy(self) -> Tensor:
+        """Return [B, 3] the entropies of type, size and amount as shares of their maxima.
+
+        Those of size and amount are means over the types as likely as they are; 0 where there is
+        no choice. For logs only: no gradient flows.
+        """
+        kinds = self.types.exp()
+        columns = [_share(_entropy(self.types), self.types.isfinite().sum(1).log())]
+        for given_type in (self.sizes, self.amounts):
+            most = given_type.isfinite().sum(2).clamp(min=1).log()
+            entropy = (kinds * _entropy(given_type)).sum(1)
+            columns.append(_share(entropy, (kinds * most).sum(1)))
+        return torch.stack(columns, dim=1)
+
     def sample(self, generator: torch.Generator | None) -> Tensor:
         """Return [B, 3] one random action for each row."""
 
@@ -170,6 +186,10 @@ def _entropy(log_probs: Tensor) -> Tensor:
     """Return the entropy over the last axis, where impossible outcomes are -inf."""
     terms = log_probs.exp() * log_probs
     return -torch.where(log_probs.isfinite(), terms, 0.0).sum(dim=-1)
+
+
+def _share(entropy: Tensor, most: Tensor) -> Tensor:
+    return torch.where(most > 0, entropy / most.clamp(min=1e-6), 0.0)
 
 
 def masked_log_softmax(logits: Tensor, mask: Tensor) -> Tensor:
@@ -258,9 +278,14 @@ class Agent(nn.Module):
         return ActOutput(actions, distribution.log_prob(actions), distribution.entropy(), value)
 
     def evaluate(self, encoded: Encoded, step: StepInputs, actions: Tensor) -> EvaluateOutput:
-        """Return log-probability, entropy and value of given actions [B, 3]."""
+        """Return log-probability, entropies and value of given actions [B, 3]."""
         distribution, value = self.distribution(encoded, step)
-        return EvaluateOutput(distribution.log_prob(actions), distribution.entropy(), value)
+        return EvaluateOutput(
+            distribution.log_prob(actions),
+            distribution.entropy(),
+            value,
+            distribution.head_entropy(),
+        )
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         """Return the weights as NumPy arrays by name, for checkpoints and NumPy inference."""

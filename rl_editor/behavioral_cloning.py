@@ -151,6 +151,78 @@ def auxiliary_targets(items: Sequence[CloningExample], device: torch.device) -> 
     )
 
 
+class Cloning:
+    """Training on demonstrations by cloning and the auxiliary tasks, pass by pass.
+
+    AdamW (Loshchilov & Hutter, 2019), one warm-up and a cosine to zero, a few whole tracks in
+    each update.
+
+    Attributes:
+        items: of the training demonstrations.
+        optimizer: of all parameters of the agent.
+        schedule: of its learning rate.
+    """
+
+    def __init__(self, agent: Agent, items: Sequence[CloningExample], config: Config) -> None:
+        """Prepare `train.bc_epochs` passes.
+
+        Args:
+            agent: changed in place.
+            items: of the training demonstrations.
+            config: `train.bc_epochs`, `bc_lr`, `bc_batch_tracks`, `auxiliary_coef`,
+                `max_grad_norm`.
+        """
+        self.items = items
+        self._agent, self._config = agent, config
+        train = config.train
+        n_updates = max(train.bc_epochs * -(-len(items) // train.bc_batch_tracks), 2)
+        self.optimizer = torch.optim.AdamW(agent.parameters(), lr=train.bc_lr, weight_decay=0.05)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer,
+            max_lr=train.bc_lr,
+            total_steps=n_updates,
+            pct_start=max(WARM_UP_SHARE, MIN_WARM_UP_UPDATES / n_updates),
+            cycle_momentum=False,
+        )
+
+    def one_pass(self, rng: np.random.Generator) -> dict[str, float]:
+        """Learn from every demonstration once; return what to log.
+
+        Names: `loss`, `gradient_norm` (before it is clipped), their means over the updates,
+        `gradient_norm_max`, `lr` of the last update, and `samples/cloning`, the beats that were
+        learnt from.
+
+        Args:
+            rng: order, augmentation, outputs so far.
+        """
+        train, agent = self._config.train, self._agent
+        device = next(agent.parameters()).device
+        agent.train()
+        order = rng.permutation(len(self.items))
+        losses, norms, n_beats, lr = [], [], 0, 0.0
+        for start in range(0, len(self.items), train.bc_batch_tracks):
+            batch = [self.items[i] for i in order[start : start + train.bc_batch_tracks]]
+            batch = [with_another(item, self.items, rng) for item in batch]
+            loss = batch_loss(agent, batch, self._config, rng, device)
+            self.optimizer.zero_grad()
+            loss.backward()
+            norm = torch.nn.utils.clip_grad_norm_(agent.parameters(), train.max_grad_norm)
+            lr = float(self.schedule.get_last_lr()[0])
+            self.optimizer.step()
+            self.schedule.step()
+            losses.append(float(loss.detach()))
+            norms.append(float(norm))
+            n_beats += sum(len(item.wanted) for item in batch)
+        agent.eval()
+        return {
+            "loss": float(np.mean(losses)),
+            "gradient_norm": float(np.mean(norms)),
+            "gradient_norm_max": float(np.max(norms)),
+            "lr": lr,
+            "samples/cloning": float(n_beats),
+        }
+
+
 def clone(
     agent: Agent,
     items: Sequence[CloningExample],
@@ -159,45 +231,18 @@ def clone(
     rng: np.random.Generator,
     on_epoch: Callable[[int, float], None],
 ) -> None:
-    """Train an agent on demonstrations by cloning and the auxiliary tasks.
-
-    AdamW (Loshchilov & Hutter, 2019), one warm-up and a cosine to zero, a few whole tracks in
-    each update.
+    """Train an agent by all passes of `Cloning`.
 
     Args:
         agent: changed in place.
         items: of the training demonstrations.
-        config: `train.bc_epochs`, `bc_lr`, `bc_batch_tracks`, `auxiliary_coef`, `max_grad_norm`.
+        config: see `Cloning`.
         rng: order, augmentation, outputs so far.
         on_epoch: called with the epoch and its mean loss.
     """
-    train = config.train
-    device = next(agent.parameters()).device
-    n_updates = max(train.bc_epochs * -(-len(items) // train.bc_batch_tracks), 2)
-    optimizer = torch.optim.AdamW(agent.parameters(), lr=train.bc_lr, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer,
-        max_lr=train.bc_lr,
-        total_steps=n_updates,
-        pct_start=max(WARM_UP_SHARE, MIN_WARM_UP_UPDATES / n_updates),
-        cycle_momentum=False,
-    )
-    for epoch in range(train.bc_epochs):
-        agent.train()
-        order = rng.permutation(len(items))
-        losses = []
-        for start in range(0, len(items), train.bc_batch_tracks):
-            batch = [items[i] for i in order[start : start + train.bc_batch_tracks]]
-            batch = [with_another(item, items, rng) for item in batch]
-            loss = batch_loss(agent, batch, config, rng, device)
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(agent.parameters(), train.max_grad_norm)
-            optimizer.step()
-            schedule.step()
-            losses.append(float(loss.detach()))
-        agent.eval()
-        on_epoch(epoch, float(np.mean(losses)))
+    cloning = Cloning(agent, items, config)
+    for epoch in range(config.train.bc_epochs):
+        on_epoch(epoch, cloning.one_pass(rng)["loss"])
 
 
 def with_another(

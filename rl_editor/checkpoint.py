@@ -2,15 +2,18 @@
 
 Tensors: `policy.*` (weights by the names of `Agent.state_dict()`), `normalisation.mean` and
 `normalisation.std`. The header's metadata holds the format, its version, the full config, the
-feature schema and the metrics as JSON. Loading reads numbers and text and never runs code, and
-never allocates more than the file holds. No torch is needed, except to get an `Agent`.
+feature schema and the metrics as JSON. A checkpoint of a run under way also holds what the run
+needs to go on: `run.*` and the metadata `run`, JSON; who uses the policy does not read them.
+Loading reads numbers and text and never runs code, and never allocates more than the file holds.
+No torch is needed, except to get an `Agent`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +36,23 @@ TENSOR_TYPES = ("F16", "F32", "F64")
 """Types that are read, in the words of safetensors; written is float32."""
 
 
+RUN_TYPES = (*TENSOR_TYPES, "BOOL", "U8", "I64", "U64")
+"""Types of what a run needs to go on."""
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What a run needs to go on, beside its policy; `run_state` knows what is in it.
+
+    Attributes:
+        facts: what JSON can hold.
+        arrays: the rest, by name.
+    """
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, NDArray] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A loaded checkpoint.
@@ -43,6 +63,7 @@ class Checkpoint:
         normalisation: of the policy's inputs.
         metrics: numbers of the run that made it, such as the held-out agreement.
         weights: float32 arrays by the names of `Agent.state_dict()`.
+        run: of a run under way; None where there is none, or where it was not asked for.
     """
 
     config: Config
@@ -50,6 +71,7 @@ class Checkpoint:
     normalisation: Normalisation
     metrics: dict[str, Any]
     weights: dict[str, NDArray[np.float32]]
+    run: RunState | None = None
 
 
 def save(path: str | Path, checkpoint: Checkpoint) -> None:
@@ -71,11 +93,16 @@ def save(path: str | Path, checkpoint: Checkpoint) -> None:
         "config": json.dumps(to_dict(checkpoint.config)),
         "metrics": json.dumps(checkpoint.metrics),
     }
+    if checkpoint.run is not None:
+        tensors |= {f"run.{name}": array for name, array in checkpoint.run.arrays.items()}
+        metadata["run"] = json.dumps(checkpoint.run.facts)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(to_bytes(contiguous, metadata))
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            file.write(to_bytes(contiguous, metadata))
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut could leave the name without the content
     except OSError as error:
         raise UserError(
             f"the checkpoint should be written to {path}, but that failed: {error.strerror}; "
@@ -83,8 +110,12 @@ def save(path: str | Path, checkpoint: Checkpoint) -> None:
         ) from error
 
 
-def load(path: str | Path) -> Checkpoint:
+def load(path: str | Path, with_run: bool = False) -> Checkpoint:
     """Return the checkpoint in a file.
+
+    Args:
+        path: of the file.
+        with_run: read what a run needs to go on as well.
 
     Raises:
         UserError: the file is missing, is no checkpoint, or is one of another version.
@@ -106,8 +137,14 @@ def load(path: str | Path) -> Checkpoint:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             _check_format(path, metadata)
-            _check_types(path, {file.get_slice(name).get_dtype() for name in file.keys()})  # noqa: SIM118
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            of_run = [name for name in file.keys() if name.startswith("run.")]  # noqa: SIM118
+            of_policy = [name for name in file.keys() if name not in set(of_run)]  # noqa: SIM118
+            _check_types(path, {file.get_slice(n).get_dtype() for n in of_policy}, TENSOR_TYPES)
+            tensors = {name: file.get_tensor(name) for name in of_policy}
+            arrays = {}
+            if with_run and "run" in metadata:
+                _check_types(path, {file.get_slice(n).get_dtype() for n in of_run}, RUN_TYPES)
+                arrays = {n.removeprefix("run."): file.get_tensor(n) for n in of_run}
     except SafetensorError as error:
         raise UserError(
             f"{path} should be a checkpoint of rl_editor, but is damaged, cut off or of another "
@@ -118,7 +155,10 @@ def load(path: str | Path) -> Checkpoint:
             f"{path} should be a checkpoint of rl_editor, but cannot be opened "
             f"({error.strerror or error}); check its permissions."
         ) from error
-    return _parse(path, metadata, tensors)
+    loaded = _parse(path, metadata, tensors)
+    if not with_run or "run" not in metadata:
+        return loaded
+    return replace(loaded, run=RunState(_facts(path, metadata["run"]), arrays))
 
 
 def load_agent(path: str | Path) -> tuple[Agent, Checkpoint]:
@@ -166,11 +206,22 @@ def _check_format(path: Path, metadata: dict[str, str]) -> None:
         )
 
 
-def _check_types(path: Path, types: set[str]) -> None:
-    """Raise `UserError` unless all tensors are floating point as NumPy knows it."""
-    if not types <= set(TENSOR_TYPES):
+def _facts(path: Path, text: str) -> dict[str, Any]:
+    try:
+        facts = json.loads(text)
+    except ValueError as error:
         raise UserError(
-            f"{path} should hold numbers of the types {', '.join(TENSOR_TYPES)}, but holds "
+            f"{path} should say how its run goes on, but what it says is malformed; name another "
+            "checkpoint of the run."
+        ) from error
+    return dict(facts)
+
+
+def _check_types(path: Path, types: set[str], allowed: Sequence[str]) -> None:
+    """Raise `UserError` unless all tensors are of types that NumPy knows."""
+    if not types <= set(allowed):
+        raise UserError(
+            f"{path} should hold numbers of the types {', '.join(allowed)}, but holds "
             f"{', '.join(sorted(types))}; store it in float32 again."
         )
 

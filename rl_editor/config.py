@@ -168,7 +168,7 @@ class TrainConfig(_Checked):
     data_dir: str = "training_data"
     """Folder with input/, desired_output/ and reference/."""
     checkpoint: str | None = None
-    """Start from this checkpoint."""
+    """Go on with the run that this checkpoint holds, or start from its weights."""
     epochs: int = _number(30000, least=0)
     """PPO updates; at least 0."""
     steps: int = _number(512, least=1)
@@ -198,6 +198,11 @@ class TrainConfig(_Checked):
     eval_every: int = _number(20, least=1)
     """PPO updates between two looks at the held-out pieces, at least 1.
     Checkpoints are written then."""
+    checkpoint_minutes: float = _number(5.0, least=0)
+    """Longest time between two checkpoints, minutes, at least 0.
+    0 writes one after every update and every pass of cloning."""
+    keep_checkpoints: int = _number(3, least=0)
+    """Latest checkpoints that are kept beside latest.pt; at least 0."""
     ppo_epochs: int = _number(4, least=1)
     """Passes over one rollout; at least 1."""
     minibatches: int = _number(4, least=1)
@@ -276,5 +281,5 @@ def _parsed(name: str, default: Any, value: Any) -> Any:
 def _malformed(name: str, expected: str, value: Any) -> UserError:
     return UserError(
         f"the setting {name} should be {expected}, but is {reprlib.repr(value)}; the file that "
-        "holds it is damaged or of another version, make it again."
+        "holds it is wrong, damaged or of another version; correct it or make it again."
     )

@@ -57,6 +57,10 @@ class Losses:
     entropy: Tensor
     approx_kl: float
     clip_fraction: float
+    head_entropy: dict[str, float]
+
+
+HEADS = ("type", "size", "amount")
 
 
 def losses(
@@ -88,6 +92,7 @@ def losses(
         entropy=out.entropy.mean(),
         approx_kl=approx_kl,
         clip_fraction=clip_fraction,
+        head_entropy=dict(zip(HEADS, out.head_entropy.mean(0).tolist(), strict=True)),
     )
 
 
@@ -135,12 +140,14 @@ class PPO:
         entropy_coef: float,
         extra_loss: Callable[[], Tensor] | None = None,
     ) -> dict[str, float]:
-        """Learn from one rollout; return the means of what to log.
+        """Learn from one rollout; return what to log, means over the gradient steps.
 
         `extra_loss` (cloning, already weighted) is added to the loss of every gradient step.
+        `samples/update` is how many rows were learnt from, those of each pass counted.
         """
         config, batch = self.config, Batch.from_rollout(rollout, self.config)
         log: dict[str, list[float]] = {}
+        n_rows = 0
         for _ in range(config.ppo_epochs):
             tasks = rollout.observations.task
             for rows in whole_track_minibatches(tasks, config.minibatches, rng):
@@ -157,13 +164,20 @@ class PPO:
                     "approx_kl": part.approx_kl,
                     "clip_fraction": part.clip_fraction,
                     "gradient_norm": norm,
+                    **{f"entropy/{head}": share for head, share in part.head_entropy.items()},
                 }
+                n_rows += len(rows)
                 for name, value in values.items():
                     log.setdefault(name, []).append(value)
             if log["approx_kl"][-1] > STOP_KL_FACTOR * config.target_kl:
                 break
         means = {name: float(np.mean(values)) for name, values in log.items()}
-        return {**means, "explained_variance": explained_variance(rollout, batch)}
+        return {
+            **means,
+            "gradient_norm_max": max(log["gradient_norm"]),
+            "explained_variance": explained_variance(rollout, batch),
+            "samples/update": float(n_rows),
+        }
 
     def _descend(self, loss: Tensor) -> float:
         """Take one gradient step; return the gradient's norm before it was clipped."""

@@ -2,7 +2,8 @@
 
 Behavioural cloning of the known edits first, then PPO with the cloning loss mixed in and fading.
 In: a folder of pairs and references (`training_data`). Out, in the save folder: `best.pt` (highest
-F1 of the planned edit on held-out pieces), `latest.pt`, `log.jsonl` and TensorBoard's files.
+F1 of the planned edit on held-out pieces), `latest.pt` (from which the run goes on after it was
+stopped), the last few of its kind, `log.jsonl` and TensorBoard's files.
 
 This module's own imports are free of torch: worker processes import it.
 """
@@ -12,26 +13,23 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from rl_editor.config import Config, TrainConfig
 from rl_editor.errors import UserError
-from rl_editor.extras import install_hint
-from rl_editor.policy_inputs import N_INPUTS, Normalisation
+from rl_editor.policy_inputs import N_INPUTS
 from rl_editor.stopping import EXIT_USER_ERROR, exit_code, terminable
-from rl_editor.training_data import TrainingData, check_data_dir, load_training_data
+from rl_editor.training_data import check_data_dir, load_training_data
+from rl_editor.training_flags import missing_package, parse
 from rl_editor.vector_environment import EditingProblem, VectorEnvironment
 
 if TYPE_CHECKING:
-    from rl_editor.agent import Agent
     from rl_editor.checkpoint import Checkpoint
     from rl_editor.cloning_examples import CloningExample
-    from rl_editor.rollout import Environment
     from rl_editor.run_log import RunLog
+    from rl_editor.subprocess_vec_env import SubprocessVectorEnvironment
+    from rl_editor.training_run import Run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,104 +45,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def parse(argv: Sequence[str] | None = None) -> tuple[Config, Checkpoint | None]:
-    """Return the settings of the flags, and the checkpoint that they name.
-
-    Flags are the fields of `TrainConfig` (`--save_dir` or `--save-dir`) and, with a prefix, those
-    of the other settings (`--agent.hidden-dim`). With `--checkpoint` the settings stored in it are
-    the defaults, all but its folders and epochs: a flag that is not given overrides nothing.
-    """
-    config = _parse_flags(argv, Config())
-    if config.train.checkpoint is None:
-        return config, None
-    from rl_editor import checkpoint
-
-    loaded = checkpoint.load(config.train.checkpoint)
-    fresh = TrainConfig()
-    train_config = dataclasses.replace(
-        loaded.config.train,
-        save_dir=fresh.save_dir,
-        data_dir=fresh.data_dir,
-        epochs=fresh.epochs,
-        checkpoint=None,
-    )
-    config = _parse_flags(argv, dataclasses.replace(loaded.config, train=train_config))
-    if config.agent != loaded.config.agent:
-        raise UserError(
-            f"the network of {config.train.checkpoint} is {loaded.config.agent}, but the flags ask "
-            f"for {config.agent}; leave the --agent flags out, or start without --checkpoint."
-        )
-    return config, loaded
-
-
-def _parse_flags(argv: Sequence[str] | None, defaults: Config) -> Config:
-    try:
-        import tyro
-    except ImportError as error:
-        raise _missing("tyro") from error
-    parts = []
-    for field in dataclasses.fields(Config):
-        value = getattr(defaults, field.name)
-        kind: Any = type(value)
-        if field.name == "train":  # its flags have no prefix
-            kind = Annotated[kind, tyro.conf.arg(name="")]
-        if field.name != "analysis":  # recordings are analysed in one way
-            parts.append((field.name, kind, dataclasses.field(default=value)))
-    flags: Any = tyro.cli(
-        dataclasses.make_dataclass("Flags", parts, frozen=True),
-        prog="python -m rl_editor.train",
-        description="Train an editor on pairs of raw recordings and edits.",
-        args=argv,
-    )
-    return dataclasses.replace(defaults, **{name: getattr(flags, name) for name, _, _ in parts})
-
-
-def _missing(module: str) -> UserError:
-    return UserError(
-        f"training needs the Python package {module}, which is not installed; run "
-        f"{install_hint('train')}."
-    )
-
-
-@dataclass
-class Run:
-    """A training run: what it works on, and what has become of it.
-
-    Attributes:
-        config: all settings.
-        data: tasks to train on and held-out tasks.
-        agent: changed in place.
-        normalisation: of the policy's inputs.
-        rng: cloning and minibatches.
-        epoch: PPO updates done.
-        best_f1: of `best.pt` in the save folder, -1 where there is none yet.
-    """
-
-    config: Config
-    data: TrainingData
-    agent: Agent
-    normalisation: Normalisation
-    rng: np.random.Generator
-    epoch: int = 0
-    best_f1: float = -1.0
-
-    @property
-    def save_dir(self) -> Path:
-        """Where checkpoints and logs go."""
-        return Path(self.config.train.save_dir)
-
-    @property
-    def scope(self) -> str:
-        """What scores are filed under: "validation", or "training" where nothing is held out."""
-        return "validation" if self.data.judged_on == "held-out" else "training"
-
-
 def train(config: Config, start_from: Checkpoint | None = None) -> Path:
     """Train as the settings say and return the path of `best.pt`.
 
-    An interrupt (Ctrl-C, SIGTERM) leaves `latest.pt` as far as it came and is raised again. A
-    run that starts from a checkpoint of an earlier PPO run goes on at its epoch, with the
-    optimiser's moments new.
+    Where the save folder holds a run with the same settings and data, or `start_from` is one, the
+    run goes on with it and comes to the same numbers as if it had not been stopped. Any other
+    checkpoint gives its weights and, where it is of PPO, its epoch. An interrupt (Ctrl-C, SIGTERM)
+    leaves `latest.pt` as of the last update and is raised again.
 
     Raises:
         UserError: about the folders, the data, the settings or a package that is missing.
@@ -153,83 +60,82 @@ def train(config: Config, start_from: Checkpoint | None = None) -> Path:
     try:
         import torch
     except ImportError as error:
-        raise _missing("torch") from error
-    from rl_editor.run_log import RunLog, save_folder
-    from rl_editor.validation import standing_f1
-
-    with save_folder(config.train.save_dir) as folder, RunLog(folder) as log:
-        data = load_training_data(config, say)
-        torch.manual_seed(config.train.seed)
-        run = _start(config, data, start_from)
-        run.best_f1 = standing_f1(folder / "best.pt", data, say)
-        try:
-            _clone(run, log)
-            _improve(run, log)
-        except KeyboardInterrupt:
-            _save(run, "latest.pt", {})
-            say(f"interrupted after epoch {run.epoch}; saved {run.save_dir / 'latest.pt'}")
-            raise
-    best = run.save_dir / "best.pt"
-    say(f"best F1 on {data.judged_on} pieces: {max(run.best_f1, 0.0):.3f}; {best}")
-    return best
-
-
-def say(text: str) -> None:
-    """Tell the user what happens."""
-    print(text, flush=True)
-
-
-def _start(config: Config, data: TrainingData, start_from: Checkpoint | None) -> Run:
-    import torch
-
+        raise missing_package("torch") from error
     from rl_editor.agent import Agent
-    from rl_editor.checkpoint import agent_from, check_schema
+    from rl_editor.run_folder import BEST, LATEST, bytes_needed, save_folder
+    from rl_editor.run_view import RunView
+    from rl_editor.training_run import Run, unfinished
 
-    if start_from is None:
-        normalisation = Normalisation.fit([task.track for task in data.train])
-        agent, epoch = Agent(config.agent, N_INPUTS), 0
-    else:
-        check_schema(start_from, data.schema)
-        normalisation, agent = start_from.normalisation, agent_from(start_from)
-        epoch = int(start_from.metrics.get("epoch", 0))
-    agent.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    return Run(config, data, agent, normalisation, np.random.default_rng(config.train.seed), epoch)
+    with torch.device("meta"):  # counts the weights without making them
+        n_weights = sum(p.numel() for p in Agent(config.agent, N_INPUTS).parameters())
+    n_bytes = bytes_needed(n_weights, config.train.keep_checkpoints)
+    with save_folder(config.train.save_dir, n_bytes) as folder, RunView() as view:
+        data = load_training_data(config, view.say)
+        if start_from is None and (start_from := unfinished(config, view)) is not None:
+            own = dataclasses.replace(config.train, checkpoint=str(folder / LATEST))
+            config = dataclasses.replace(config, train=own)
+        run = Run.start(config, data, start_from, view)
+        if run.is_done:
+            view.say(
+                f"the run in {folder} is finished; more --epochs let it go on, another --seed or "
+                "--save_dir begin anew"
+            )
+            return folder / BEST
+        with run.log() as log:
+            try:
+                _clone(run, log)
+                _improve(run, log)
+            except KeyboardInterrupt:
+                path = run.write_boundary()
+                view.say(f"interrupted after epoch {run.epoch}; saved {path or 'nothing yet'}")
+                raise
+        view.say(
+            f"best F1 on {data.judged_on} pieces: {max(run.best_f1, 0.0):.3f}; {folder / BEST}"
+        )
+    return folder / BEST
 
 
 def _clone(run: Run, log: RunLog) -> None:
     """Imitate the known edits; left out when the run goes on from an earlier PPO run."""
-    from rl_editor.behavioral_cloning import clone
+    from rl_editor.behavioral_cloning import Cloning
+    from rl_editor.run_log import Stopwatch
+    from rl_editor.run_state import Learner
 
-    if run.epoch == 0 and run.config.train.bc_epochs > 0:
-        clone(
-            run.agent,
-            _examples(run),
-            config=run.config,
-            rng=run.rng,
-            on_epoch=lambda epoch, loss: _after_cloning_epoch(run, log, epoch + 1, loss),
-        )
-    else:
-        say(f"at the start: {_f1_words(run, _look(run))}")
-
-
-def _after_cloning_epoch(run: Run, log: RunLog, epoch: int, loss: float) -> None:
-    """Log the epoch; look at the held-out pieces every `bc_eval_every` epochs."""
-    config, numbers = run.config.train, {"loss": loss}
-    line = f"cloning epoch {epoch}/{config.bc_epochs}: loss {loss:.3f}"
-    if epoch % config.bc_eval_every == 0 or epoch == config.bc_epochs:
-        numbers |= _look(run)
-        line += f", {_f1_words(run, numbers)}"
-    log.write(epoch, "cloning", numbers)
-    say(line)
+    config = run.config.train
+    if run.epoch > 0 or config.bc_epochs == 0:
+        if run.goes_on_from is None:
+            run.view.say(f"at the start: {run.f1_words(run.look())}")
+        return
+    cloning = Cloning(run.agent, _examples(run), run.config)
+    learner = Learner(cloning.optimizer, run.rng, cloning.items, cloning.schedule)
+    run.resume(learner, "cloning")
+    run.view.begin("cloning", run.cloned, config.bc_epochs)
+    run.boundary("cloning", learner, log)
+    while run.cloned < config.bc_epochs:
+        watch = Stopwatch()
+        with watch.stage("cloning"):
+            numbers = cloning.one_pass(run.rng)
+        run.cloned += 1
+        is_judged = run.cloned % config.bc_eval_every == 0 or run.cloned == config.bc_epochs
+        line = f"cloning epoch {run.cloned}/{config.bc_epochs}: loss {numbers['loss']:.3f}"
+        if is_judged:
+            with watch.stage("evaluation"):
+                numbers |= run.look()
+            line += f", {run.f1_words(numbers)}"
+        log.write(run.cloned, "cloning", {**numbers, **watch.seconds})
+        run.boundary("cloning", learner, log, is_due=is_judged)
+        run.view.epoch_done(line, is_news=is_judged)
 
 
 def _improve(run: Run, log: RunLog) -> None:
     """Improve the policy by PPO: roll out, update, log, look at the held-out pieces."""
     import torch
 
+    from rl_editor.collapse import CollapseWatch
     from rl_editor.ppo import PPO
     from rl_editor.rollout import TaskInputs, collect
-    from rl_editor.run_log import Stopwatch, action_shares, collapse_warning, episode_numbers
+    from rl_editor.run_log import Stopwatch, action_shares, episode_numbers
+    from rl_editor.run_state import Learner
 
     config, device = run.config.train, next(run.agent.parameters()).device
     if run.epoch >= config.epochs:
@@ -240,9 +146,12 @@ def _improve(run: Run, log: RunLog) -> None:
     generator = torch.Generator(device).manual_seed(config.seed)
     examples = _examples(run)
     environment = _environment(run)
-    was_collapsed = False
+    learner = Learner(optimizer, run.rng, examples, acting=generator, environment=environment)
+    collapse = CollapseWatch(run.config.reward)
+    run.view.begin("epoch", run.epoch, config.epochs)
     try:
-        observations = environment.reset()
+        observations = run.resume(learner, "ppo") or environment.reset()
+        run.boundary("ppo", learner, log)
         while run.epoch < config.epochs:
             watch = Stopwatch()
             with watch.stage("rollout"):
@@ -256,17 +165,19 @@ def _improve(run: Run, log: RunLog) -> None:
                     entropy_coef(config, run.epoch),
                     lambda: _cloning_loss(run, examples),
                 )
-            numbers |= episode_numbers(rollout.finished) | action_shares(rollout.actions[:, 0])
+            numbers |= episode_numbers(rollout.finished) | action_shares(rollout.actions)
+            numbers["samples/rollout"] = float(len(rollout.actions))
             run.epoch += 1
-            warning = collapse_warning(numbers, run.config.reward)
-            if warning is not None and not was_collapsed:  # told when it begins
-                say(warning)
-            was_collapsed = warning is not None
-            if run.epoch % config.eval_every == 0 or run.epoch == config.epochs:
+            warning = collapse.see(rollout.actions, rollout.finished)
+            if warning is not None:
+                run.view.say(warning)
+            is_judged = run.epoch % config.eval_every == 0 or run.epoch == config.epochs
+            if is_judged:
                 with watch.stage("evaluation"):
-                    numbers |= _look(run)
-            say(_line(run, numbers))
+                    numbers |= run.look()
             log.write(run.epoch, "ppo", {**numbers, **watch.seconds})
+            run.boundary("ppo", learner, log, is_due=is_judged)
+            run.view.epoch_done(_line(run, numbers), is_news=is_judged)
     finally:
         environment.close()
 
@@ -285,7 +196,7 @@ def entropy_coef(config: TrainConfig, epoch: int) -> float:
     return config.entropy_coef * min(1.0, 2.0 * (1.0 - epoch / config.epochs))
 
 
-def _environment(run: Run) -> Environment:
+def _environment(run: Run) -> VectorEnvironment | SubprocessVectorEnvironment:
     """Return the training environment, in this process or in workers."""
     problem = EditingProblem(run.data.train, run.config.episode, run.config.reward)
     config = run.config.train
@@ -324,45 +235,13 @@ def _cloning_loss(run: Run, examples: Sequence[CloningExample]) -> Any:
     return weight * loss
 
 
-def _look(run: Run) -> dict[str, float]:
-    """Return the scores of the planned edits of the pieces that count; save the checkpoints."""
-    from rl_editor.validation import held_out_scores
-
-    scores = held_out_scores(_checkpoint(run, {}), run.data.validation)
-    metrics = {f"{run.scope}_{name}": value for name, value in scores.items()}
-    if scores["f1"] > run.best_f1:
-        run.best_f1 = scores["f1"]
-        _save(run, "best.pt", metrics)
-    _save(run, "latest.pt", metrics)
-    return {f"{run.scope}/{name}": value for name, value in scores.items()}
-
-
-def _checkpoint(run: Run, metrics: dict[str, float]) -> Checkpoint:
-    from rl_editor.checkpoint import Checkpoint
-
-    everything = {**metrics, "epoch": run.epoch}
-    weights = run.agent.arrays()
-    return Checkpoint(run.config, run.data.schema, run.normalisation, everything, weights)
-
-
-def _save(run: Run, name: str, metrics: dict[str, float]) -> None:
-    from rl_editor.checkpoint import save
-
-    save(run.save_dir / name, _checkpoint(run, metrics))
-
-
-def _f1_words(run: Run, numbers: dict[str, float]) -> str:
-    f1 = numbers[f"{run.scope}/f1"]
-    return f"{run.data.judged_on} F1 {f1:.3f} (best {run.best_f1:.3f})"
-
-
 def _line(run: Run, numbers: dict[str, float]) -> str:
     """Return what is told of an epoch, with the held-out score where it was looked at."""
     reward = numbers.get("reward/total")
     paid = "no episode ended" if reward is None else f"reward {reward:.2f}"
     line = f"epoch {run.epoch}/{run.config.train.epochs}: {paid}, entropy {numbers['entropy']:.2f}"
     judged = f"{run.scope}/f1" in numbers
-    return f"{line}, {_f1_words(run, numbers)}" if judged else line
+    return f"{line}, {run.f1_words(numbers)}" if judged else line
 
 
 if __name__ == "__main__":

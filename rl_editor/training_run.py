@@ -1,0 +1,262 @@
+"""A training run between its updates: judging the policy, checkpoints, and going on from one.
+
+After each pass of cloning and each PPO update a run is at a boundary: everything that it needs to
+go on is taken into memory, and to the disk when the policy was judged or enough time has passed.
+An interrupt writes the last boundary, so a run always goes on as if it had not been stopped.
+
+In: settings, data, a checkpoint perhaps. Out: `Run`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from rl_editor.agent import Agent
+from rl_editor.checkpoint import (
+    Checkpoint,
+    RunState,
+    agent_from,
+    check_schema,
+    load,
+    save,
+)
+from rl_editor.config import Config, to_dict
+from rl_editor.episodes import Observations
+from rl_editor.errors import UserError
+from rl_editor.policy_inputs import N_INPUTS, Normalisation
+from rl_editor.run_folder import BEST, LATEST, save_latest
+from rl_editor.run_log import LogPosition, RunLog
+from rl_editor.run_state import Learner, capture, fingerprint, restore
+from rl_editor.run_view import RunView
+from rl_editor.training_data import TrainingData
+from rl_editor.validation import held_out_scores, standing_f1
+
+FREE = ("save_dir", "data_dir", "checkpoint", "epochs", "subprocess", "checkpoint_minutes",
+        "keep_checkpoints")  # fmt: skip
+"""Settings of training that may differ when the same command goes on with its run."""
+OF_CLONING = ("bc_epochs", "bc_batch_tracks", "bc_lr", "auxiliary_coef", "seed")
+"""Settings that cloning under way depends on."""
+
+
+@dataclass
+class Run:
+    """A training run: what it works on, and what has become of it.
+
+    Attributes:
+        config: all settings.
+        data: tasks to train on and held-out tasks.
+        agent: changed in place.
+        normalisation: of the policy's inputs.
+        rng: cloning and minibatches.
+        view: what one sees of it.
+        cloned: passes of cloning done.
+        epoch: PPO updates done.
+        best_f1: of `best.pt` in the save folder, -1 where there is none yet.
+        goes_on_from: state of the run that this one continues; None for one that begins.
+    """
+
+    config: Config
+    data: TrainingData
+    agent: Agent
+    normalisation: Normalisation
+    rng: np.random.Generator
+    view: RunView
+    cloned: int = 0
+    epoch: int = 0
+    best_f1: float = -1.0
+    goes_on_from: RunState | None = None
+    _fingerprint: str = ""
+    _scores: dict[str, float] = field(default_factory=dict)
+    _boundary: Checkpoint | None = None
+    _written_s: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def start(
+        cls, config: Config, data: TrainingData, start_from: Checkpoint | None, view: RunView
+    ) -> Run:
+        """Return a run that begins, goes on, or begins with the weights of a checkpoint.
+
+        Raises:
+            UserError: the checkpoint is of another analysis, or does not fit its own config.
+        """
+        torch.manual_seed(config.train.seed)
+        rng = np.random.default_rng(config.train.seed)
+        mark = fingerprint(data)
+        if start_from is None:
+            normalisation = Normalisation.fit([task.track for task in data.train])
+            agent = Agent(config.agent, N_INPUTS)
+            run = cls(config, data, agent, normalisation, rng, view, _fingerprint=mark)
+        else:
+            check_schema(start_from, data.schema)
+            normalisation, agent = start_from.normalisation, agent_from(start_from)
+            run = cls(config, data, agent, normalisation, rng, view, _fingerprint=mark)
+            run.epoch = int(start_from.metrics.get("epoch", 0))
+            run._go_on(start_from)
+        agent.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+        folder = run.save_dir
+        same_folder = run.goes_on_from is not None and _is_in(config.train.checkpoint, folder)
+        if not (same_folder and (folder / BEST).exists()):
+            run.best_f1 = standing_f1(folder / BEST, data, view.say)
+        return run
+
+    @property
+    def save_dir(self) -> Path:
+        """Where checkpoints and logs go."""
+        return Path(self.config.train.save_dir)
+
+    @property
+    def scope(self) -> str:
+        """What scores are filed under: "validation", or "training" where nothing is held out."""
+        return "validation" if self.data.judged_on == "held-out" else "training"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run goes on from another and nothing is left to do."""
+        train = self.config.train
+        has_cloned = self.epoch > 0 or self.cloned >= train.bc_epochs
+        return self.goes_on_from is not None and has_cloned and self.epoch >= train.epochs
+
+    def log(self) -> RunLog:
+        """Return the run's log; that of the run that it continues, where it stays in its folder."""
+        state = self.goes_on_from
+        if state is None or not _is_in(self.config.train.checkpoint, self.save_dir):
+            return RunLog(self.save_dir)
+        return RunLog(self.save_dir, LogPosition(**state.facts["log"]))
+
+    def resume(self, learner: Learner, stage: str) -> Observations | None:
+        """Take a learner to where the run that this one continues had it, if it was in that stage.
+
+        Returns what the environment shows then, None where there is none or nothing to resume.
+        """
+        state = self.goes_on_from
+        if state is None or state.facts["stage"] != stage:
+            return None
+        return restore(learner, state)
+
+    def look(self) -> dict[str, float]:
+        """Return the scores of the planned edits of the pieces that count; save a better policy."""
+        scores = held_out_scores(self._checkpoint(None), self.data.validation)
+        self._scores = {f"{self.scope}_{name}": value for name, value in scores.items()}
+        if scores["f1"] > self.best_f1:
+            self.best_f1 = scores["f1"]
+            save(self.save_dir / BEST, self._checkpoint(None))
+        return {f"{self.scope}/{name}": value for name, value in scores.items()}
+
+    def f1_words(self, numbers: dict[str, float]) -> str:
+        """Return the held-out score among the numbers of `look`, in words."""
+        f1 = numbers[f"{self.scope}/f1"]
+        return f"{self.data.judged_on} F1 {f1:.3f} (best {self.best_f1:.3f})"
+
+    def boundary(self, stage: str, learner: Learner, log: RunLog, is_due: bool = False) -> None:
+        """Remember everything that the run needs to go on from here.
+
+        Args:
+            stage: "cloning" or "ppo".
+            learner: of that stage.
+            log: with all numbers up to here.
+            is_due: write it even if the last checkpoint was written a moment ago.
+        """
+        state = capture(learner)
+        state.facts.update(
+            stage=stage,
+            cloned=self.cloned,
+            epoch=self.epoch,
+            best_f1=self.best_f1,
+            data=self._fingerprint,
+            log=dataclasses.asdict(log.position()),
+        )
+        self._boundary, self._scores = self._checkpoint(state), {}
+        passed_s = time.monotonic() - self._written_s
+        if is_due or passed_s >= 60.0 * self.config.train.checkpoint_minutes:
+            self.write_boundary()
+
+    def write_boundary(self) -> Path | None:
+        """Write `latest.pt` as of the last boundary; return its path, None where there is none."""
+        if self._boundary is None:
+            return None
+        facts = self._boundary.run.facts if self._boundary.run else {}
+        number = facts["cloned"] if facts["stage"] == "cloning" else facts["epoch"]
+        name = f"{facts['stage']}-{number:06d}"
+        save_latest(self.save_dir, name, self._boundary, self.config.train.keep_checkpoints)
+        self._written_s = time.monotonic()
+        return self.save_dir / LATEST
+
+    def _checkpoint(self, state: RunState | None) -> Checkpoint:
+        """Return the policy as it is now; with a state, it does not change with the agent."""
+        weights = self.agent.arrays()
+        if state is not None:
+            weights = {name: array.copy() for name, array in weights.items()}
+        metrics = {**self._scores, "epoch": self.epoch}
+        return Checkpoint(
+            self.config, self.data.schema, self.normalisation, metrics, weights, state
+        )
+
+    def _go_on(self, start_from: Checkpoint) -> None:
+        """Go on with the run of a checkpoint, if it can; else it only gives its weights."""
+        state = start_from.run
+        if state is None:
+            return
+        reason = self._obstacle(start_from.config, state)
+        if reason is not None:
+            self.view.say(f"starts from the weights, but cannot go on with the run: {reason}")
+            return
+        self.goes_on_from = state
+        self.cloned, self.epoch = state.facts["cloned"], state.facts["epoch"]
+        self.best_f1 = state.facts["best_f1"]
+        done = f"pass {self.cloned} of cloning" if self.epoch == 0 else f"epoch {self.epoch}"
+        self.view.say(f"goes on after {done}")
+
+    def _obstacle(self, before: Config, state: RunState) -> str | None:
+        """Return why a run cannot go on as it was, None where it can."""
+        if state.facts["data"] != self._fingerprint:
+            return "the training data is another"
+        names = ["n_envs"] if state.facts["stage"] == "ppo" else list(OF_CLONING)
+        for name in names:
+            old, new = getattr(before.train, name), getattr(self.config.train, name)
+            if old != new:
+                return f"{name} was {old} and is {new}"
+        if before.episode != self.config.episode:
+            return "the limits of episodes are others"
+        return None
+
+
+def unfinished(config: Config, view: RunView) -> Checkpoint | None:
+    """Return the checkpoint in the save folder if it is of the run that these settings describe.
+
+    One of another run is kept under another name, so that nothing is lost.
+    """
+    path = Path(config.train.save_dir) / LATEST
+    if not path.exists():
+        return None
+    try:
+        found = load(path, with_run=True)
+        reason = None if found.run is not None else "it holds no run"
+        reason = reason or _difference(found.config, config)
+    except UserError as error:
+        reason = str(error)
+    if reason is None:
+        return found
+    kept = path.with_name("latest.old.pt")
+    path.replace(kept)
+    view.say(f"kept {path} as {kept}, the run that begins is another: {reason}")
+    return None
+
+
+def _difference(before: Config, now: Config) -> str | None:
+    """Return how the settings of two runs differ, None where one is the other."""
+    for part, values in to_dict(now).items():
+        for name, value in values.items():
+            was = to_dict(before)[part][name]
+            if was != value and not (part == "train" and name in FREE):
+                return f"{name} was {was} and is {value}"
+    return None
+
+
+def _is_in(path: str | None, folder: Path) -> bool:
+    return path is not None and Path(path).resolve().parent == folder.resolve()
