@@ -10,7 +10,6 @@ left out, a foreign beginning, another level, duller highs; `alignment` sees the
 from __future__ import annotations
 
 import argparse
-import io
 from pathlib import Path
 from typing import Any
 
@@ -19,39 +18,29 @@ from numpy.typing import NDArray
 
 from rl_editor.alignment import Alignment, align
 from rl_editor.audio import read_mono
-from rl_editor.config import AnalysisConfig
+from rl_editor.evaluation_pictures import (
+    COLOURS,
+    CONFIG,
+    SPARE,
+    UNWANTED,
+    WANTED,
+    mel_db,
+    png,
+    time_axis,
+    use_of,
+)
 from rl_editor.materials import Material
 from rl_editor.session_files import read_truth
-from rl_editor.spectrogram import magnitude_blocks, mel_spectrum, power_to_db
-from rl_editor.truth import Segment, Truth
+from rl_editor.truth import Truth
 from rl_editor.units import format_time
 
 ASSETS = Path(__file__).parent.parent / "rl_editor" / "assets"
-CONFIG = AnalysisConfig()
 
 WIDTH_IN, DPI = 11.0, 110
-FRAMES_A_COLUMN = 10
-"""Frames of the spectrogram in one column of the picture: 0.2 s."""
 SHORTEST_LABEL_S = 0.8
 """Shorter segments have a colour and no label."""
 SHOWN_S = 110.0
 """How much of the session is shown: its beginning."""
-N_COLOURS = 128
-"""Colours of a picture's palette; photographs of sound take little room so."""
-
-WANTED, SPARE, UNWANTED = "#2a7f4f", "#7fbf9a", "#c9c9c9"
-COLOURS = {
-    Material.MUSIC: "#2a7f4f",
-    Material.TALK: "#c0504d",
-    Material.NOISE: "#7f7f7f",
-    Material.SILENCE: "#d9d9d9",
-    Material.COUNT_IN: "#e08a1e",
-    Material.TUNING: "#8064a2",
-    Material.NOODLING: "#b58bd0",
-    Material.FALSE_START: "#d6619a",
-    Material.FLAWED_TAKE: "#9c6b30",
-    Material.REDUNDANT_REPEAT: "#4f81bd",
-}
 
 FOREIGN_S = 8.0
 PASSAGES_S = (
@@ -82,11 +71,7 @@ def main() -> None:
 
 def save(figure: Any, path: Path) -> None:
     """Write a figure as PNG with a palette."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=DPI)
-    Image.open(buffer).convert("RGB").quantize(N_COLOURS).save(path, optimize=True)
+    path.write_bytes(png(figure, DPI))
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
@@ -142,29 +127,6 @@ def session_picture(signal: NDArray[np.float32], truth: Truth) -> Any:
         frameon=False,
     )
     return figure
-
-
-def mel_db(signal: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return [n_mels, columns] the mel spectrogram in dB, a few frames in each column."""
-    blocks = magnitude_blocks(signal, CONFIG)
-    power = np.concatenate([mel_spectrum(block**2, CONFIG) for _, block in blocks])
-    n = len(power) // FRAMES_A_COLUMN
-    columns = power[: n * FRAMES_A_COLUMN].reshape(n, FRAMES_A_COLUMN, -1).mean(axis=1)
-    return power_to_db(columns, 70.0).T
-
-
-def use_of(segment: Segment) -> str:
-    if segment.wanted:
-        return WANTED
-    return SPARE if segment.equally_good else UNWANTED
-
-
-def time_axis(axis: Any, step_s: float) -> None:
-    from matplotlib.ticker import FuncFormatter, MultipleLocator
-
-    axis.set_major_locator(MultipleLocator(step_s))
-    axis.set_major_formatter(FuncFormatter(lambda time_s, _: format_time(time_s)[:-2]))
-    axis.axes.margins(0)
 
 
 def made_edit(signal: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -62,7 +62,8 @@ def _add_jobs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, help="processes at a time; else one for each core")
 
 
-def _n_processes(arguments: argparse.Namespace) -> int:
+def n_processes(arguments: argparse.Namespace) -> int:
+    """Return how many processes `--jobs` asks for: one for each core by default."""
     from rl_editor.parallel import default_jobs
 
     if arguments.jobs is None:
@@ -82,7 +83,7 @@ def _make_sessions(arguments: argparse.Namespace) -> int:
 
     _check_at_least("--count", arguments.count, 1)
     _check_at_least("--seed", arguments.seed, 0)
-    n_processes = _n_processes(arguments)
+    jobs_at_a_time = n_processes(arguments)
     order = SessionOrder(
         source=Path(arguments.source),
         folder=Path(arguments.out),
@@ -104,7 +105,7 @@ def _make_sessions(arguments: argparse.Namespace) -> int:
             counting.show(n_done, len(jobs), result.name)
             counting.say(f"{name}: {words}")
 
-        results = make_sessions(jobs, n_processes, tell)
+        results = make_sessions(jobs, jobs_at_a_time, tell)
     outcomes = Counter(result.outcome for result in results)
     if outcomes["made"] + outcomes["stands"] == 0:
         raise UserError(
@@ -186,14 +187,14 @@ def _prepare(arguments: argparse.Namespace) -> int:
     from rl_editor.progress import Counting
 
     draw = _session_draw(arguments)
-    n_processes = _n_processes(arguments)
+    jobs_at_a_time = n_processes(arguments)
     if not Path(arguments.folder).is_dir():
         raise UserError(
             f"the training data should be in the folder {arguments.folder}, but there is no such "
             "folder; name another one."
         )
     with Counting(lines=True) as counting:
-        prepared = prepare(arguments.folder, draw, n_processes, counting.show)
+        prepared = prepare(arguments.folder, draw, jobs_at_a_time, counting.show)
     print(table(prepared))
     if not any(item.is_usable for item in prepared.items):
         raise UserError(

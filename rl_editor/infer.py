@@ -132,7 +132,7 @@ def edit(
             on_stage=progress.stage,
         )
         progress.stage("decide", 0.0)
-        made = _decide(loaded, track, chosen)
+        made = decide(loaded, track, chosen)
         edl = _decision_list(source, track, made, progress)
         rendered = render(
             edl,
@@ -188,7 +188,8 @@ def _check_wishes(options: EditOptions) -> None:
     check_stems(options.stems)
 
 
-def _decide(loaded: checkpoint.Checkpoint, track: Track, options: EditOptions) -> Plan:
+def decide(loaded: checkpoint.Checkpoint, track: Track, options: EditOptions) -> Plan:
+    """Return what an editor decides about a track; everything where it finds no music."""
     level_db = track.features[:, FEATURE_NAMES.index("rms_db")]
     start = EditState.start(track.grid, level_db, loaded.config.episode)
     made = plan(

@@ -75,7 +75,7 @@ def fit_joins(clips: Sequence[Clip], reader: SampleReader, grid: BeatGrid) -> Jo
         grid: beats of the source.
     """
     sr = reader.info.sample_rate
-    merged = _merged(back_to_back(clips, sr))
+    merged = merged_clips(back_to_back(clips, sr))
     if not merged:
         return JoinResult((), ())
     pairs = list(itertools.pairwise(merged))
@@ -90,7 +90,7 @@ def fit_joins(clips: Sequence[Clip], reader: SampleReader, grid: BeatGrid) -> Jo
     return JoinResult(fitted, joins)
 
 
-def _merged(clips: Sequence[Clip]) -> list[Clip]:
+def merged_clips(clips: Sequence[Clip]) -> list[Clip]:
     """Return the clips with those in one that continue each other in the source unchanged."""
     merged: list[Clip] = []
     for clip in clips:

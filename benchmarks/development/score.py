@@ -24,11 +24,12 @@ from benchmarks.development.case import KINDS
 from benchmarks.development.truth_file import Described, read_truths
 from rl_editor import audio, checkpoint
 from rl_editor.analysis import analyze
+from rl_editor.baselines import keep_all
 from rl_editor.cache import Cache
 from rl_editor.edit_state import EditState
 from rl_editor.edl import Clip
 from rl_editor.errors import UserError
-from rl_editor.evaluate import EditScores, baseline_keep_all, score_edit
+from rl_editor.evaluate import EditScores, score_edit
 from rl_editor.features import FEATURE_NAMES
 from rl_editor.infer import MIN_KEPT_SHARE, default_checkpoint
 from rl_editor.joins import fit_joins
@@ -67,7 +68,7 @@ def score_case(job: tuple[Described, str, bool]) -> Row:
         truth.duration_s,
         sum(s.end_s - s.start_s for s in truth.segments if s.wanted),
         score_edit(clips, truth),
-        score_edit(baseline_keep_all(track), truth),
+        score_edit(keep_all(track), truth),
     )
 
 

@@ -21,8 +21,9 @@ from benchmarks.development.scenes import SCENES
 from benchmarks.development.score import summary, table
 from benchmarks.development.speech import people
 from benchmarks.development.truth_file import read_truths
+from rl_editor.baselines import clips_of_spans, oracle
 from rl_editor.errors import UserError
-from rl_editor.evaluate import clips_of_spans, oracle, score_edit
+from rl_editor.evaluate import score_edit
 
 SR = 22050
 BEAT_S = 0.5

@@ -8,16 +8,9 @@ import itertools
 import numpy as np
 import pytest
 
+from rl_editor.baselines import clips_of_spans, keep_all, oracle
 from rl_editor.edl import Clip
-from rl_editor.evaluate import (
-    baseline_keep_all,
-    baseline_loudness_gate,
-    baseline_random,
-    clips_of_spans,
-    format_table,
-    oracle,
-    score_edit,
-)
+from rl_editor.evaluate import Mark, marks, score_edit
 from rl_editor.grid import steady_grid
 from rl_editor.materials import Material
 from rl_editor.session_settings import SessionSettings
@@ -54,7 +47,7 @@ def test_oracle_is_perfect():
 
 
 def test_keep_all_has_the_wanted_share_as_precision():
-    scores = score_edit(baseline_keep_all(track_of(40.0)), TRUTH)
+    scores = score_edit(keep_all(track_of(40.0)), TRUTH)
     assert scores.precision == pytest.approx(0.5)
     assert scores.recall == 1.0
     assert scores.leaked_s[Material.TALK] == pytest.approx(4.0)
@@ -121,35 +114,42 @@ def test_oracle_and_keep_all_on_made_sessions(seed):
     settings = dataclasses.replace(SessionSettings.named("hard"), speech_program=0.0)
     made = make_session(signal, sr, steady_grid(20.0), rng, settings)
     assert score_edit(oracle(made.truth), made.truth).f1 == pytest.approx(1.0, abs=1e-12)
-    keep_all = score_edit(baseline_keep_all(track_of(made.truth.duration_s)), made.truth)
+    everything = score_edit(keep_all(track_of(made.truth.duration_s)), made.truth)
     wanted_s = sum(s.end_s - s.start_s for s in made.truth.segments if s.wanted)
-    assert keep_all.precision == pytest.approx(wanted_s / made.truth.duration_s, abs=2e-3)
-    assert keep_all.recall == 1.0
+    assert everything.precision == pytest.approx(wanted_s / made.truth.duration_s, abs=2e-3)
+    assert everything.recall == 1.0
 
 
-def test_loudness_gate_keeps_the_tone_with_its_margin():
-    sr = 1000
-    signal = np.zeros((10 * sr, 2), np.float32)
-    signal[3 * sr : 5 * sr, 1] = 0.5
-    signal[8 * sr :, 0] = 0.01
-    clips = baseline_loudness_gate(signal, sr)
-    assert [(c.source_start_s, c.source_end_s) for c in clips] == [(2.8, 5.2)]
-    assert baseline_loudness_gate(np.zeros(100, np.float32), sr) == []
+def test_output_from_elsewhere_is_not_right():
+    scores = score_edit(oracle(TRUTH), TRUTH, foreign_s=5.0)
+    assert scores.precision == pytest.approx(20.0 / 25.0)
+    assert scores.recall == 1.0
+    assert scores.duration_error_s == pytest.approx(5.0)
 
 
-def test_random_keeps_about_its_ratio_in_order():
-    grid = steady_grid(200.0, 120.0)
-    clips = baseline_random(grid, 0.4, np.random.default_rng(0))
-    kept_s = sum(c.source_end_s - c.source_start_s for c in clips)
-    assert kept_s == pytest.approx(80.0, abs=2.0)
-    starts = [c.source_start_s for c in clips]
-    assert starts == sorted(starts)
+def spans_of(cells):
+    edges = [0, *(np.flatnonzero(np.diff(cells)) + 1), len(cells)]
+    return [(Mark(cells[a]).name, a / 100, b / 100) for a, b in itertools.pairwise(edges)]
 
 
-def test_table_has_a_line_for_each_edit():
-    table = format_table({"oracle": score_edit(oracle(TRUTH), TRUTH)})
-    assert len(table.splitlines()) == 2
-    assert "100.0%" in table
+def test_marks_say_what_became_of_each_second():
+    spans = spans_of(marks(clips_of_spans([(2.0, 10.0), (28.0, 38.0), (30.0, 32.0)]), TRUTH))
+    assert spans == [
+        ("RIGHTLY_CUT", 0.0, 2.0),
+        ("LEAKED", 2.0, 4.0),
+        ("RIGHT", 4.0, 10.0),
+        ("LOST", 10.0, 14.0),
+        ("RIGHTLY_CUT", 14.0, 28.0),
+        ("RIGHT", 28.0, 30.0),
+        ("TWICE", 30.0, 32.0),
+        ("RIGHT", 32.0, 38.0),
+        ("RIGHTLY_CUT", 38.0, 40.0),
+    ]
+
+
+def test_marks_of_a_copy_in_place_of_the_wanted_one():
+    spans = spans_of(marks(clips_of_spans([(4.0, 10.0), (14.0, 18.0), (28.0, 38.0)]), TRUTH))
+    assert [name for name, *_ in spans if name not in ("RIGHT", "RIGHTLY_CUT")] == []
 
 
 def test_evaluate_does_not_import_torch():

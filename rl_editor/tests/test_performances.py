@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from rl_editor.evaluate import oracle, score_edit
+from rl_editor.baselines import oracle
+from rl_editor.evaluate import score_edit
 from rl_editor.materials import Material
 from rl_editor.performances import make_performance, make_recital
 from rl_editor.scores import excerpt, read_score

@@ -1,0 +1,120 @@
+"""The joins of any finished edit, measured on its sound.
+
+Every edit is measured in the same way, whoever made it: its clips are mixed as they will be
+rendered, and each place where one goes over into another is compared with the recording's own
+beat changes (`join_measures`).
+
+In: clips on a timeline, the samples of their source, its grid. Out: a `Join` for each.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rl_editor.edl import Clip, EditDecisionList, EdlGrid, Join, Source, timeline_length
+from rl_editor.grid import BeatGrid
+from rl_editor.join_measures import (
+    INAUDIBLE,
+    NEIGHBOURHOOD_S,
+    is_within_limits,
+    measure,
+    ordinary_beat_changes,
+)
+from rl_editor.joins import merged_clips
+from rl_editor.render import SampleReader, mixed_blocks
+from rl_editor.units import samples_to_seconds, seconds_to_samples
+
+_ANY_S = 1e-3
+"""Some crossfade."""
+
+
+def measured_joins(clips: Sequence[Clip], reader: SampleReader, grid: BeatGrid) -> tuple[Join, ...]:
+    """Return the joins of an edit, in output order.
+
+    Clips that continue each other in the source unchanged have none between them. The beat's
+    error is that of the grid: how much later than from the left side's beats the next beat comes.
+
+    Args:
+        clips: in output order, on whole samples.
+        reader: the samples of the source.
+        grid: beats of the source.
+    """
+    joined = list(itertools.pairwise(merged_clips(clips)))
+    if not joined:
+        return ()
+    sr = reader.info.sample_rate
+    overlaps = [max(0, a.timeline_samples(sr)[1] - b.timeline_samples(sr)[0]) for a, b in joined]
+    middles = [
+        b.timeline_samples(sr)[0] + overlap // 2
+        for (_, b), overlap in zip(joined, overlaps, strict=True)
+    ]
+    half = seconds_to_samples(NEIGHBOURHOOD_S, sr)
+    output = np.pad(_mono_output(clips, reader), half)
+    excerpts = np.array([output[middle : middle + 2 * half] for middle in middles])
+    errors_ms = np.array(
+        [
+            beat_error_ms(a, b, samples_to_seconds(overlap, sr), grid)
+            for (a, b), overlap in zip(joined, overlaps, strict=True)
+        ]
+    )
+    measures = measure(excerpts, sr, errors_ms)
+    percentiles = ordinary_beat_changes(reader, grid).percentiles(measures)
+    columns = {name: getattr(measures, name) for name in INAUDIBLE}
+    columns |= {f"{name}_percentile": values for name, values in percentiles.items()}
+    return tuple(
+        Join(
+            timeline_s=samples_to_seconds(middle, sr),
+            crossfade_s=samples_to_seconds(overlap, sr),
+            curve=b.fade_in_curve,
+            **{name: float(column[k]) for name, column in columns.items()},
+        )
+        for k, (middle, overlap, (_, b)) in enumerate(zip(middles, overlaps, joined, strict=True))
+    )
+
+
+def stands_out(join: Join) -> bool:
+    """Return whether a join is heard as one: by any of its four measures.
+
+    Unlike `join_measures.is_within_limits`, a cut without a crossfade is no excuse.
+    """
+    return not is_within_limits(replace(join, crossfade_s=max(join.crossfade_s, _ANY_S)))
+
+
+def beat_error_ms(before: Clip, after: Clip, overlap_s: float, grid: BeatGrid) -> float:
+    """Return how much later the next beat comes than the beats before the join lead, in ms.
+
+    It is at most half a beat either way, and 0 where a side plays backwards.
+    """
+    if before.reverse or after.reverse:
+        return 0.0
+    end_s = before.source_end_s - overlap_s / 2 * before.rate
+    start_s = after.source_start_s + overlap_s / 2 * after.rate
+    expected_s, period_s = _next_beat(end_s - 1e-6, grid)
+    heard_s, _ = _next_beat(start_s + 1e-6, grid)
+    period_s /= before.rate
+    error_s = heard_s / after.rate - expected_s / before.rate
+    return 1000.0 * float((error_s + period_s / 2) % period_s - period_s / 2)
+
+
+def _next_beat(time_s: float, grid: BeatGrid) -> tuple[float, float]:
+    """Return the time from here to the next beat, and the length of the beat that is heard."""
+    beat = grid.beat_at(time_s)
+    edges_s = grid.edges_s
+    return float(edges_s[beat + 1]) - time_s, float(edges_s[beat + 1] - edges_s[beat])
+
+
+def _mono_output(clips: Sequence[Clip], reader: SampleReader) -> NDArray[np.float64]:
+    info = reader.info
+    edl = EditDecisionList(
+        source=Source("", "", info.sample_rate, info.channels, info.duration_s),
+        duration_s=samples_to_seconds(timeline_length(clips, info.sample_rate), info.sample_rate),
+        clips=tuple(clips),
+        decisions=(),
+        grid=EdlGrid((), (), 4, 120.0),
+    )
+    return np.concatenate([block.mean(axis=1) for block in mixed_blocks(edl, reader)])
