@@ -31,16 +31,24 @@ def agreement(output: HeardOutput) -> NDArray[np.float64]:
     the recording at least:
     kappa = 2 (TP TN - FN FP) / ((TP + FP)(FP + TN) + (TP + FN)(FN + TN)).
     """
+    beats, known = _right_beats(output), output.tables.is_known[output.task]
+    most = kappa(output, output.sum_edits(beats.edit, beats.right_s))
+    # More right seconds agree more: where all of them are not enough, no chain of them is.
+    found = kappa(output, _right_seconds(output, beats, most > 0.0))
+    return np.where(output.is_heard & known, np.maximum(0.0, found), 0.0)
+
+
+def kappa(output: HeardOutput, right_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return [E] Cohen's kappa of outputs of which `right_s` [E] seconds, or fewer, are right."""
     tables, task = output.tables, output.task
     played_s = output.sum_spans(output.between_lines(tables.weight_s))
     wanted_s, known_s = tables.wanted_s[task], tables.known_s[task]
-    right = np.minimum(right_seconds(output), wanted_s)
+    right = np.minimum(right_s, np.minimum(wanted_s, played_s))
     wrong, missed = played_s - right, wanted_s - right
     spare = np.maximum(0.0, MIN_UNWANTED_SHARE * known_s - (known_s - wanted_s))
     rest = np.maximum(0.0, known_s - right - wrong - missed) + spare
     chance = (right + wrong) * (wrong + rest) + (right + missed) * (missed + rest)
-    kappa = 2.0 * (right * rest - missed * wrong) / np.where(chance > 0.0, chance, 1.0)
-    return np.where(output.is_heard & tables.is_known[task], np.maximum(0.0, kappa), 0.0)
+    return 2.0 * (right * rest - missed * wrong) / np.where(chance > 0.0, chance, 1.0)
 
 
 def right_seconds(output: HeardOutput) -> NDArray[np.float64]:
@@ -48,10 +56,17 @@ def right_seconds(output: HeardOutput) -> NDArray[np.float64]:
 
     A beat is right with the sound that it has in the finished piece, at whatever level.
     """
-    beats = _right_beats(output)
+    return _right_seconds(output, _right_beats(output), np.ones(len(output.edits), dtype=bool))
+
+
+def _right_seconds(
+    output: HeardOutput, beats: _Beats, exact: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return the heaviest chains of the edits `exact` [E], and of others all right seconds."""
     right = output.sum_edits(beats.edit, beats.right_s)
     many = np.zeros(len(output.edits), dtype=bool)
     many[beats.edit[beats.stretch > 0]] = True
+    many &= exact
     if np.any(many):
         chain = heaviest_chains(beats.rows(many[beats.edit]))
         right[many] = chain[many[: len(chain)]]
