@@ -1,8 +1,7 @@
 """The context of a whole batch of edits at once; `observation` says what the numbers mean.
 
 In: `Track`s, an `EditBatch` of them. Out: [R, K] float32, columns `observation.CONTEXT_NAMES`.
-Shapes: `R` edits, `M` rows: for each recording its N beats and 48 beyond, so that what lies ahead
-of a cursor never reaches into another recording.
+Shapes: `R` edits, `M` rows: for each recording its N beats and its end, as in `edit_tables`.
 """
 
 from __future__ import annotations
@@ -14,19 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.edit_batch import EditBatch
-from rl_editor.observation import (
-    AHEAD_BEATS,
-    NO_COPY,
-    CopyTable,
-    Situations,
-    context_columns,
-    windows,
-)
+from rl_editor.heard_beats import LaterCopies
+from rl_editor.observation import NO_COPY, CopyTable, Situations, context_columns
 from rl_editor.span_lists import END, Rows
 from rl_editor.track import Track
-
-_BEYOND = AHEAD_BEATS[-1]
-"""Rows behind the last beat of each recording."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,40 +24,33 @@ class ContextTables:
     """What the context needs of all recordings; fields as in `observation.CopyTable`.
 
     Attributes:
-        first: [recordings] int64, row of each recording's first beat.
         total_s: [recordings] seconds.
         passed_s: [M] seconds of the recording before the beat.
         match_earlier, match_later: [M] int64.
-        copies_ahead: [M, 48] int64, `match_earlier` of a beat and those after it; a view.
-        similarity_ahead: [M, 48] float32, the same of `earlier`; a view.
         later_ahead: [M, W] float32.
+        later_copies: what edits of the recordings must know to be observed.
     """
 
-    first: NDArray[np.int64]
     total_s: NDArray[np.float64]
     passed_s: NDArray[np.float64]
     match_earlier: NDArray[np.int64]
     match_later: NDArray[np.int64]
-    copies_ahead: NDArray[np.int64]
-    similarity_ahead: NDArray[np.float32]
     later_ahead: NDArray[np.float32]
+    later_copies: LaterCopies
 
     @classmethod
     def of(cls, tracks: Sequence[Track]) -> ContextTables:
         """Return the tables of some recordings."""
         tables = [CopyTable.from_track(track) for track in tracks]
-        lengths = np.array([track.n_beats + _BEYOND for track in tracks])
         passed_s = [np.cumsum(np.append(0.0, t.durations_s))[:-1] for t in tables]
-        match_earlier = _laid_end_to_end([t.match_earlier for t in tables], NO_COPY)
-        similarity = _laid_end_to_end([t.earlier for t in tables], 0.0)
         return cls(
-            first=np.cumsum(lengths) - lengths,
             total_s=np.array([float(t.durations_s.sum()) for t in tables]),
             passed_s=_laid_end_to_end(passed_s, 0.0),
-            match_earlier=match_earlier,
+            match_earlier=_laid_end_to_end([t.match_earlier for t in tables], NO_COPY),
             match_later=_laid_end_to_end([t.match_later for t in tables], NO_COPY),
-            copies_ahead=windows(match_earlier, NO_COPY),
-            similarity_ahead=windows(similarity, 0.0),
+            later_copies=LaterCopies.of(
+                [t.match_earlier for t in tables], [t.earlier for t in tables]
+            ),
             later_ahead=_laid_end_to_end([t.later_ahead for t in tables], 0.0),
         )
 
@@ -79,13 +62,14 @@ def observe_batch(
 
     Args:
         tables: of the recordings of the batch.
-        batch: the edits.
+        batch: the edits, set up with `tables.later_copies`.
         rows: [R] which of them.
         target: [R] share of each recording that should stay, NaN where nobody asked.
     """
     recording, cursor = batch.recording[rows], batch.cursor[rows]
-    first, n_beats = tables.first.take(recording), batch.tables.n_beats.take(recording)
-    row, last_kept = first + cursor, batch.last[rows, END].astype(np.int64) - 1
+    row, n_beats = batch.row[rows], batch.tables.n_beats.take(recording)
+    first, last_kept = row - cursor, batch.last[rows, END].astype(np.int64) - 1
+    heard, likeness = batch.heard.copies_ahead(rows, cursor)
     return context_columns(
         Situations(
             cursor=cursor,
@@ -101,9 +85,8 @@ def observe_batch(
             later_of_following=tables.match_later.take(
                 first + np.minimum(last_kept + 1, n_beats - 1)
             ),
-            heard=batch.heard.are_heard(rows, tables.copies_ahead[row]),
-            similarity=tables.similarity_ahead,
-            row=row,
+            heard=heard,
+            likeness=likeness,
             later_ahead=tables.later_ahead.take(row, axis=0),
         )
     )
@@ -113,6 +96,5 @@ def _laid_end_to_end(parts: Sequence[NDArray], beyond: float) -> NDArray:
     """Return [M, ...] the values of all recordings, with `beyond` behind each."""
     padded = []
     for values in parts:
-        rest = np.full((_BEYOND, *values.shape[1:]), beyond, dtype=values.dtype)
-        padded += [values, rest]
+        padded += [values, np.full((1, *values.shape[1:]), beyond, dtype=values.dtype)]
     return np.concatenate(padded)

@@ -34,7 +34,7 @@ from rl_editor.batch_arrangement import BatchArrangement, span_array
 from rl_editor.config import EpisodeConfig
 from rl_editor.edit_state import MAX_MATCH_DB, ActionMasks, EditContext, EditState
 from rl_editor.edit_tables import N_PLACES, PLACE_OF, SPAN_END, EditTables
-from rl_editor.heard_beats import HeardBeats
+from rl_editor.heard_beats import HeardBeats, LaterCopies
 from rl_editor.sound_table import GAIN_OF, GAIN_STEPS_PER_DB, RATE, REVERSE, SOUND_OF
 from rl_editor.span_lists import END, GAIN, SOUND, START, Rows, SpanArray, ranges
 
@@ -94,8 +94,17 @@ class EditBatch:
         last: [E, 4] the last placed span of each.
     """
 
-    def __init__(self, contexts: Sequence[EditContext], episode: EpisodeConfig, n_edits: int):
-        """Set up `n_edits` edits of the first recording; `begin` starts others."""
+    def __init__(
+        self,
+        contexts: Sequence[EditContext],
+        episode: EpisodeConfig,
+        n_edits: int,
+        copies: LaterCopies | None = None,
+    ) -> None:
+        """Set up `n_edits` edits of the first recording; `begin` starts others.
+
+        `copies` are those that `heard` can be asked for; without them it knows of none.
+        """
         self.tables = EditTables.of(contexts, episode)
         self._contexts = contexts
         self._all = np.arange(n_edits)
@@ -105,7 +114,8 @@ class EditBatch:
         self.output_s = np.zeros(n_edits)
         self.arrangement = BatchArrangement(n_edits)
         self._history = np.zeros((n_edits, FIRST_STEPS), dtype=np.int16)
-        self.heard = HeardBeats(n_edits, int(self.tables.n_beats.max()))
+        copies = copies or LaterCopies.none(len(self.tables.edges_s))
+        self.heard = HeardBeats(n_edits, int(self.tables.n_beats.max()), copies)
         self.begin(self._all, np.zeros(n_edits, dtype=np.int64))
 
     @property
@@ -336,7 +346,7 @@ class EditBatch:
         n_beats = following - self.cursor
         length_s = edges_s.take(self.row + n_beats) - edges_s.take(self.row)
         self.output_s += plays * length_s / RATE.take(SOUND_OF.take(choice))
-        self.heard.go_on(self.cursor, following, plays > 0)
+        self.heard.go_on(self.cursor, following, plays > 0, self.row)
 
     def _remember(self, actions: NDArray[np.integer]) -> None:
         room = self._history.shape[1]

@@ -1,10 +1,13 @@
 """Which beats of the source many edits have in their output, and since when they keep or cut.
 
 In: steps of cursors, [E] each. Out: what `observation` asks of the output before a cursor.
-Shapes: `E` edits, `R` rows of them, `W` beats asked about.
+Shapes: `E` edits, `R` rows of them, `M` rows of `edit_tables`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +16,47 @@ from rl_editor.span_lists import Rows, ranges
 
 RUN_WINDOW = 128
 """Beats that a search for the last change between heard and not looks at in one go."""
+COPIES_AHEAD = 48
+"""Beats ahead of a cursor whose copies can be asked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class LaterCopies:
+    """Which beats of the recordings are copies of which earlier ones.
+
+    Attributes:
+        begin: [M + 1] int64; the copies of the beat at a row are `beat[begin[row]:begin[row + 1]]`.
+        beat: [copies] int64, beat of its recording that each copy is.
+        likeness: [copies] float32, how like the earlier one it is.
+    """
+
+    begin: NDArray[np.int64]
+    beat: NDArray[np.int64]
+    likeness: NDArray[np.float32]
+
+    @classmethod
+    def of(
+        cls, match_earlier: Sequence[NDArray[np.int64]], likeness: Sequence[NDArray[np.float32]]
+    ) -> LaterCopies:
+        """Return them for [N] the earlier copy of each beat or -1, and its likeness, a recording.
+
+        Rows are those of `EditTables`: one more than beats in each recording.
+        """
+        beats, rows, first = [], [], 0
+        for matches in match_earlier:
+            copies = np.flatnonzero(matches >= 0)
+            order = copies[np.argsort(matches[copies], kind="stable")]
+            beats.append(order)
+            rows.append(first + matches[order])
+            first += len(matches) + 1
+        alike = [values[order] for values, order in zip(likeness, beats, strict=True)]
+        begin = np.searchsorted(np.concatenate(rows), np.arange(first + 1))
+        return cls(begin, np.concatenate(beats), np.concatenate(alike))
+
+    @classmethod
+    def none(cls, n_rows: int) -> LaterCopies:
+        """Return those of recordings in which nothing is a copy."""
+        return cls(np.zeros(n_rows + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 
 class HeardBeats:
@@ -24,37 +68,56 @@ class HeardBeats:
             are in the output and beats that are not.
     """
 
-    def __init__(self, n_edits: int, n_beats: int) -> None:
+    def __init__(self, n_edits: int, n_beats: int, copies: LaterCopies) -> None:
         """Set up edits that have played nothing, of recordings of at most `n_beats`."""
+        self._copies = copies
+        self._copy_heard = np.zeros((n_edits, n_beats + COPIES_AHEAD), dtype=bool)
+        self._likeness = np.zeros(self._copy_heard.shape, dtype=np.float32)
+        self._copies_ahead = _windows(self._copy_heard, COPIES_AHEAD)
+        self._likeness_ahead = _windows(self._likeness, COPIES_AHEAD)
+        self._edits = np.arange(n_edits)
         self.run_beats = np.zeros(n_edits, dtype=np.int64)
-        # False before the first beat, where searches and missing copies look.
+        # False before the first beat, where searches look.
         self._padded = np.zeros((n_edits, RUN_WINDOW + n_beats), dtype=bool)
         self.beats = self._padded[:, RUN_WINDOW:]
         self._first = np.arange(n_edits) * self._padded.shape[1] + RUN_WINDOW
-        self._windows = np.lib.stride_tricks.sliding_window_view(self._padded, RUN_WINDOW, axis=1)
+        self._windows = _windows(self._padded, RUN_WINDOW)
         self._frontier = np.zeros(n_edits, dtype=np.int64)  # nothing from here on was heard
         self._last_heard = np.zeros(n_edits, dtype=bool)  # whether the beat before the cursor was
 
     def clear(self, rows: Rows) -> None:
         """Start anew in some edits."""
         self._padded[rows] = False
+        self._copy_heard[rows] = False
+        self._likeness[rows] = 0.0
         for state in (self.run_beats, self._frontier, self._last_heard):
             state[rows] = 0
 
-    def are_heard(self, rows: Rows, beats: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return [R, W] whether beats of the source [R, W] are in the output; -1 never is."""
-        return self._padded.reshape(-1).take(self._first[rows][:, None] + beats)
+    def copies_ahead(
+        self, rows: Rows, cursor: NDArray[np.int64]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+        """Return of the beats from each cursor [R] on whether their earlier copy is heard [R, 48].
+
+        And how like it each is [R, 48], 0 where it is not heard.
+        """
+        return self._copies_ahead[rows, cursor], self._likeness_ahead[rows, cursor]
 
     def go_on(
-        self, cursor: NDArray[np.int64], following: NDArray[np.int64], is_heard: NDArray[np.bool_]
+        self,
+        cursor: NDArray[np.int64],
+        following: NDArray[np.int64],
+        is_heard: NDArray[np.bool_],
+        row: NDArray[np.int64],
     ) -> None:
-        """Move all cursors [E]; the beats on the way are heard or left out.
+        """Move all cursors [E], at rows [E]; the beats on the way are heard or left out.
 
         The run goes on or begins anew with the action, except where beats that it leaves out were
         heard before or the cursor goes back: there it is looked up.
         """
         n_beats = following - cursor
-        self._padded.reshape(-1)[ranges(self._first + cursor, n_beats * is_heard)] = True
+        n_heard = n_beats * is_heard
+        self._padded.reshape(-1)[ranges(self._first + cursor, n_heard)] = True
+        self._hear_copies(row, n_heard)
         stays = n_beats == 0
         self.run_beats *= (is_heard == self._last_heard) | stays
         self.run_beats += n_beats
@@ -64,6 +127,16 @@ class HeardBeats:
         rows = unknown.nonzero()[0]
         if len(rows):
             self._look_up_run(rows, following[rows])
+
+    def _hear_copies(self, row: NDArray[np.int64], n_heard: NDArray[np.int64]) -> None:
+        """Mark the later copies of the beats from each row on as copies of what is heard."""
+        copies = self._copies
+        first = copies.begin.take(row)
+        counts = copies.begin.take(row + n_heard) - first
+        which = ranges(first, counts)
+        place = (self._edits * self._likeness.shape[1]).repeat(counts) + copies.beat.take(which)
+        self._copy_heard.reshape(-1)[place] = True
+        self._likeness.reshape(-1)[place] = copies.likeness.take(which)
 
     def _look_up_run(self, rows: Rows, cursor: NDArray[np.int64]) -> None:
         last = self._padded[rows, RUN_WINDOW + cursor - 1]
@@ -77,3 +150,8 @@ class HeardBeats:
             until[left] -= RUN_WINDOW
             left = left[none & (until[left] > 0)]
         self.run_beats[rows] = np.minimum(run, cursor)
+
+
+def _windows(values: NDArray, width: int) -> NDArray:
+    """Return [E, n, width] all stretches of the rows of values [E, n + width - 1]; a view."""
+    return np.lib.stride_tricks.sliding_window_view(values, width, axis=1)

@@ -167,8 +167,7 @@ def context(
             earlier_here=table.match_earlier[cursor],
             later_of_following=table.match_later[following],
             heard=heard,
-            similarity=windows(table.earlier, 0.0),
-            row=cursor,
+            likeness=heard * windows(table.earlier, 0.0)[cursor],
             later_ahead=table.later_ahead[cursor],
         )
     )
@@ -192,8 +191,7 @@ class Situations:
         earlier_here: [B] the cursor's earlier copy, or -1.
         later_of_following: [B] later copy of the beat that would follow the output, or -1.
         heard: [B, 48] True where the earlier copy of a beat ahead is in the output.
-        similarity: [M, 48] float32, likeness to their earlier copies of the beats ahead of any.
-        row: [B] which row of `similarity` each cursor is at.
+        likeness: [B, 48] float32, how like that copy each of them is, 0 where it is not heard.
         later_ahead: [B, W] as in `CopyTable`.
     """
 
@@ -208,8 +206,7 @@ class Situations:
     earlier_here: NDArray[np.int64]
     later_of_following: NDArray[np.int64]
     heard: NDArray[np.bool_]
-    similarity: NDArray[np.float32]
-    row: NDArray[np.int64]
+    likeness: NDArray[np.float32]
     later_ahead: NDArray[np.float32]
 
 
@@ -260,10 +257,9 @@ def _continuation(seen: Situations, columns: NDArray[np.float32]) -> None:
 
 def _copies_in_output(seen: Situations, columns: NDArray[np.float32]) -> None:
     """Write, for each span ahead, the share already heard as a copy, and how close those are."""
-    heard, n_widths = seen.heard, len(AHEAD_BEATS)
-    likeness = heard * seen.similarity[seen.row]
-    count = _sums_ahead(heard, np.int8)
-    similarity = _sums_ahead(likeness, np.float32)
+    n_widths = len(AHEAD_BEATS)
+    count = _sums_ahead(seen.heard, np.int8)
+    similarity = _sums_ahead(seen.likeness, np.float32)
     width = np.minimum(_LAST_AHEAD + 1, (seen.n_beats - seen.cursor)[:, None])
     columns[:, :n_widths] = count / width
     columns[:, n_widths:] = similarity / np.maximum(count, 1)

@@ -142,7 +142,9 @@ class VectorEnvironment:
         if n_envs < 1:
             raise ValueError(f"an environment needs at least one episode, but {n_envs} were asked")
         self.problem, self.n_envs, self.first_episode = problem, n_envs, first_episode
-        self.batch = EditBatch(problem.contexts, problem.episode_config, n_envs)
+        self.batch = EditBatch(
+            problem.contexts, problem.episode_config, n_envs, problem.context_tables.later_copies
+        )
         self.target = np.full(n_envs, np.nan)
         self._rows = np.arange(n_envs)
         self._started = False
