@@ -50,15 +50,24 @@ _ONLY = np.array([0])
 _RMS_DB = FEATURE_NAMES.index("rms_db")
 
 
+_FORM: dict[str, tuple[tuple[int, ...], type]] = {
+    "beat": ((len(FEATURE_NAMES),), np.float32),
+    "context": ((N_CONTEXT,), np.float32),
+    "type_mask": ((N_TYPES,), np.int8),
+    "size_mask": ((N_TYPES, N_SIZES), np.int8),
+    "amount_mask": ((N_TYPES, N_AMOUNTS), np.int8),
+}
+"""Shape and type of each part of one episode's observation."""
+
+
 def observation_space() -> spaces.Dict:
-    """Return the space of one episode's observations."""
+    """Return the space of one episode's observations: masks are bits, the rest any numbers."""
     return spaces.Dict(
         {
-            "beat": _numbers(len(FEATURE_NAMES)),
-            "context": _numbers(N_CONTEXT),
-            "type_mask": spaces.MultiBinary(N_TYPES),
-            "size_mask": spaces.MultiBinary([N_TYPES, N_SIZES]),
-            "amount_mask": spaces.MultiBinary([N_TYPES, N_AMOUNTS]),
+            name: spaces.MultiBinary(shape)
+            if dtype is np.int8
+            else spaces.Box(-np.inf, np.inf, shape, np.float32)
+            for name, (shape, dtype) in _FORM.items()
         }
     )
 
@@ -189,10 +198,7 @@ def as_dict(seen: Observations, features: Features) -> Obs:
 
 def blank_observation() -> Obs:
     """Return what is seen behind the recording's end: zeros."""
-    return {
-        name: np.zeros(space.shape or (), dtype=space.dtype)
-        for name, space in observation_space().spaces.items()
-    }
+    return {name: np.zeros(shape, dtype) for name, (shape, dtype) in _FORM.items()}
 
 
 def under_masks(
@@ -237,10 +243,6 @@ def _checked_mode(render_mode: str | None) -> str | None:
     if render_mode not in (None, *MusicEditingEnv.metadata["render_modes"]):
         raise UserError(f'render_mode must be "rgb_array" or None, but is {render_mode!r}.')
     return render_mode
-
-
-def _numbers(n: int) -> spaces.Box:
-    return spaces.Box(-np.inf, np.inf, shape=(n,), dtype=np.float32)
 
 
 if ENV_ID not in gymnasium.registry:

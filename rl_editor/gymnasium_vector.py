@@ -63,6 +63,7 @@ class MusicEditingVectorEnv(gymnasium.vector.VectorEnv):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._features = Features(self.problem.tasks)
+        self._n_beats = np.array([task.track.n_beats for task in self.problem.tasks])
         self._episodes: VectorEnvironment | SubprocessVectorEnvironment = (
             SubprocessVectorEnvironment(self.problem, num_envs, n_workers=n_workers)
             if n_workers
@@ -141,8 +142,7 @@ class MusicEditingVectorEnv(gymnasium.vector.VectorEnv):
         seen = as_dict(final, self._features)
         for index, episode in enumerate(np.flatnonzero(result.truncated)):
             observations[episode] = {name: values[index] for name, values in seen.items()}
-        n_beats = np.array([t.track.n_beats for t in self.problem.tasks])
-        cursor = n_beats[finished.task]
+        cursor = self._n_beats[finished.task]
         cursor[~finished.terminated] = final.cursor
         at = finished.episode
         target = np.where(np.isnan(finished.target), NO_TARGET, finished.target)
@@ -154,10 +154,9 @@ class MusicEditingVectorEnv(gymnasium.vector.VectorEnv):
         }
         info |= {f"_{name}": ended for name in tuple(info)}
         if result.terminated.any():
-            terms: dict[str, Any] = {
-                name: self._scattered(at, finished.terms[:, column])
-                for column, name in enumerate(REWARD_TERMS)
-            }
+            paid = np.zeros((len(REWARD_TERMS), self.num_envs))
+            paid[:, at] = finished.terms.T
+            terms: dict[str, Any] = dict(zip(REWARD_TERMS, paid, strict=True))
             terms |= {f"_{name}": result.terminated for name in REWARD_TERMS}
             info |= {"reward_terms": terms, "_reward_terms": result.terminated}
         return {

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from io import SEEK_END
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from rl_editor.actions import ActionType, Amount, Size
 from rl_editor.episodes import EpisodeResult
 from rl_editor.errors import UserError
+from rl_editor.event_file import EventFile
 from rl_editor.rewards import REWARD_TERMS
 from rl_editor.run_folder import set_aside
 
@@ -58,7 +60,7 @@ class RunLog:
         self._goes_on_at = goes_on_at
         self._epochs = dict(goes_on_at.epochs) if goes_on_at else {}
         self._file: BinaryIO | None = None
-        self._boards: dict[str, Any] = {}
+        self._boards: dict[str, EventFile] = {}
 
     def write(self, epoch: int, stage: str, values: dict[str, float]) -> None:
         """Write the numbers of one epoch of a stage, such as "cloning" or "ppo".
@@ -77,27 +79,26 @@ class RunLog:
             self._file.flush()
             board = self._board(stage)
             if board is not None:
-                for name, value in values.items():
-                    board.add_scalar(f"{stage}/{name}", value, epoch)
+                board.write(epoch, {f"{stage}/{name}": value for name, value in values.items()})
         except OSError as error:
-            raise self._failed(error) from error
+            raise UserError(
+                f"the log should be written to {self.path.parent}, but that failed: "
+                f"{error.strerror}; make room there, then the same command goes on from the last "
+                "checkpoint."
+            ) from error
         self._epochs[stage] = epoch
 
     def position(self) -> LogPosition:
-        """Return how far the log is written, once everything is on its way to the disk."""
+        """Return how far the log is written."""
         if self._file is None:
             return self._goes_on_at or LogPosition()
-        try:
-            for board in self._boards.values():
-                board.flush()
-            return LogPosition(self._file.tell(), dict(self._epochs))
-        except OSError as error:
-            raise self._failed(error) from error
+        return LogPosition(self._file.tell(), dict(self._epochs))
 
     def close(self) -> None:
-        """Write what is left and close."""
+        """Close the files; what a full disk did not take was told by `write`."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):
+                self._file.close()
         for board in self._boards.values():
             board.close()
 
@@ -119,38 +120,27 @@ class RunLog:
         if self._goes_on_at is None:
             for path in (self.path, self.path.with_name("tensorboard")):
                 set_aside(path)
-            return self.path.open("wb")
-        if not self.path.exists():
+        if self._goes_on_at is None or not self.path.exists():
             return self.path.open("wb")
         file = self.path.open("r+b")
         file.truncate(min(self._goes_on_at.n_bytes, self.path.stat().st_size))
-        file.seek(0, 2)
+        file.seek(0, SEEK_END)
         return file
 
-    def _board(self, stage: str) -> Any | None:
-        """Return a TensorBoard writer of one stage, or None where TensorBoard is not installed.
+    def _board(self, stage: str) -> EventFile | None:
+        """Return the events of one stage, or None where TensorBoard is not installed.
 
         Each stage has its own, since each counts its epochs from 1: what came after a checkpoint
-        is dropped by its epoch.
+        is forgotten by its epoch.
         """
         if stage not in self._boards:
+            first = None if self._goes_on_at is None else self._epochs.get(stage, 0) + 1
             try:
-                from torch.utils.tensorboard import SummaryWriter
+                board = EventFile(self.path.with_name("tensorboard") / stage, first)
             except ImportError:
                 return None
-            goes_on = self._goes_on_at is not None
-            self._boards[stage] = SummaryWriter(
-                str(self.path.with_name("tensorboard") / stage),
-                purge_step=self._epochs.get(stage, 0) + 1 if goes_on else None,
-            )
+            self._boards[stage] = board
         return self._boards[stage]
-
-    def _failed(self, error: OSError) -> UserError:
-        return UserError(
-            f"the log should be written to {self.path.parent}, but that failed: "
-            f"{error.strerror or error}; make room there, then the same command goes on from the "
-            "last checkpoint."
-        )
 
 
 class Stopwatch:

@@ -40,8 +40,8 @@ STAGES = {
         agent attention auxiliary_tasks encoder heard_twice numpy_policy planner policy_inputs""",
     "training": """
         augmentation baselines behavioral_cloning checkpoint cloning_examples collapse
-        cut_scores evaluate gate gate_report ppo rollout run_folder run_log run_state run_view train
-        training_data training_flags training_run validation""",
+        cut_scores evaluate event_file gate gate_report ppo rollout run_folder run_log run_state
+        run_view train training_data training_flags training_run validation""",
     "use": """
         __init__ cli data_commands editors evaluation evaluation_cases evaluation_command
         evaluation_pictures evaluation_report infer notes output_paths progress reasons report""",
