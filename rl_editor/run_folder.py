@@ -44,12 +44,19 @@ def save_folder(path: str | Path, n_bytes: int = 0) -> Iterator[Path]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             _remove_abandoned(folder)
-            _try_to_write(folder, n_bytes)
+            _try_to_write(folder, 0)
         except OSError as error:
-            size = f" ({n_bytes / 1e6:.0f} MB are needed)" if n_bytes else ""
             raise UserError(
                 f"checkpoints should go to the folder {path}, but nothing can be written there "
-                f"({error.strerror}){size}; choose another with --save_dir."
+                f"({error.strerror}); choose another with --save_dir."
+            ) from error
+        try:
+            _try_to_write(folder, n_bytes)
+        except OSError as error:
+            raise UserError(
+                f"checkpoints and logs need {n_bytes / 1e6:.0f} MB in the folder {path}, but there "
+                f"is no room for that ({error.strerror}); make room, choose another folder with "
+                "--save_dir or keep fewer checkpoints (--keep_checkpoints)."
             ) from error
         yield folder
     except BaseException:

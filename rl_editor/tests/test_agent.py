@@ -81,6 +81,19 @@ def test_entropy_of_the_joint_uniform_is_its_maximum():
     torch.testing.assert_close(uniform.entropy(), torch.ones(50))
 
 
+def test_entropies_of_the_heads_are_shares_of_their_maxima():
+    types = torch.tensor([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]]).log()
+    halves, sure = torch.tensor([0.5, 0.5]).log(), torch.tensor([1.0, 0.0]).log()
+    none = torch.full((2,), -torch.inf)
+    sizes = torch.stack([torch.stack([halves, halves, none]), torch.stack([sure, halves, none])])
+    amounts = torch.stack([torch.stack([sure, halves, none])] * 2)
+    sizes[1, 0] = torch.tensor([0.9, 0.1]).log()
+    found = FactoredDistribution(types, sizes, amounts).head_entropy()
+    of_tenth = float(-(0.9 * np.log(0.9) + 0.1 * np.log(0.1)) / np.log(2))
+    expected = torch.tensor([[1.0, 1.0, 1.0], [0.0, of_tenth, 0.0]])
+    torch.testing.assert_close(found, expected)
+
+
 def test_entropy_under_equal_logits_is_the_log_of_the_allowed_count():
     mask = torch.tensor([[True] * 7 + [False] * 13])
     log_probs = masked_log_softmax(torch.zeros(1, N_TYPES), mask)
