@@ -65,7 +65,8 @@ class BatchArrangement:
         counts = np.stack([part.count[rows] for part in parts], axis=1)
         first = counts.cumsum().reshape(counts.shape) - counts
         spans = np.empty((int(counts.sum()), 4), dtype=np.int32)
-        for index, part in enumerate(parts):
+        for index in counts.any(axis=0).nonzero()[0]:
+            part = parts[index]
             spans[ranges(first[:, index], counts[:, index])] = part.concatenated(rows)
         return _joined(counts.sum(axis=1), spans)
 

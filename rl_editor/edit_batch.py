@@ -108,9 +108,9 @@ class EditBatch:
         self.tables = EditTables.of(contexts, episode)
         self._contexts = contexts
         self._all = np.arange(n_edits)
-        counts = np.zeros((6, n_edits), dtype=np.int64)
-        self.recording, self.cursor, self.row = counts[:3]
-        self.n_steps, self.n_jumps, self.n_repeats = counts[3:]
+        self._counts = np.zeros((4, n_edits), dtype=np.int64)
+        self.cursor, self.n_steps, self.n_jumps, self.n_repeats = self._counts
+        self.recording, self.row = np.zeros((2, n_edits), dtype=np.int64)
         self.output_s = np.zeros(n_edits)
         self.arrangement = BatchArrangement(n_edits)
         self._history = np.zeros((n_edits, FIRST_STEPS), dtype=np.int16)
@@ -127,8 +127,8 @@ class EditBatch:
         """Start empty edits of some recordings [R] in some rows [R]."""
         self.recording[rows] = recordings
         self.row[rows] = self.tables.first_row[recordings]
-        for state in (self.cursor, self.n_steps, self.n_jumps, self.n_repeats, self.output_s):
-            state[rows] = 0
+        self._counts[:, rows] = 0
+        self.output_s[rows] = 0.0
         self.heard.clear(rows)
         self.arrangement.clear(rows)
         self.last = self.arrangement.placed.last(self._all)
@@ -359,8 +359,9 @@ class EditBatch:
 
 def choices_allowed(masks: ActionMasks, actions: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Return [E] whether the masks [E, ...] allow each action [E, 3]; no number outside is."""
-    inside = np.all((actions >= 0) & (actions < _SHAPE), axis=1)
-    if not inside.all():
+    inside = np.ones(len(actions), dtype=bool)
+    if actions.min() < 0 or (actions.max(axis=0) >= _SHAPE).any():
+        inside = np.all((actions >= 0) & (actions < _SHAPE), axis=1)
         actions = np.where(inside[:, None], actions, 0)
     kind, size, amount = actions.T
     pair = np.arange(len(actions)) * N_TYPES + kind
