@@ -16,6 +16,7 @@ from rl_editor import __version__
 from rl_editor.data_commands import add_data_commands
 from rl_editor.errors import UserError
 from rl_editor.evaluation_command import add_evaluate_command
+from rl_editor.run_pictures import add_runs_command
 from rl_editor.stopping import EXIT_TERMINATED, EXIT_USER_ERROR, exit_code, terminable
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
     render.set_defaults(run=_render)
 
     add_data_commands(commands)
+    add_runs_command(commands)
     add_evaluate_command(commands)
 
     cache = commands.add_parser("cache", help="the stored analyses")

@@ -44,7 +44,8 @@ STAGES = {
         run_view train training_data training_flags training_run validation""",
     "use": """
         __init__ cli data_commands editors evaluation evaluation_cases evaluation_command
-        evaluation_pictures evaluation_report infer notes output_paths progress reasons report""",
+        evaluation_pictures evaluation_report infer notes output_paths progress reasons report
+        run_curves run_pictures""",
 }
 """Modules of each stage, the earliest stage first."""
 
