@@ -22,8 +22,8 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -169,7 +169,8 @@ def run_editor(editor: Editor, recording: Recording) -> Edited:
         return _run_command(editor, recording)
     if editor.kind == "baseline":
         started_s = time.process_time()
-        clips = back_to_back(BASELINES[editor.what](recording), recording.track.sample_rate)
+        clips = _inside(BASELINES[editor.what](recording), recording.track)
+        clips = back_to_back(clips, recording.track.sample_rate)
         return Edited(clips, time.process_time() - started_s)
     loaded = load(editor.what)
     started_s = time.process_time()
@@ -215,7 +216,7 @@ def _listed(edl_path: Path, recording: Recording, compute_s: float) -> Edited:
             f"{recording.track.duration_s:.2f} s, but is of a recording of "
             f"{edl.source.duration_s:.2f} s; mend the command."
         )
-    return Edited(edl.clips, compute_s)
+    return Edited(_inside(edl.clips, recording.track), compute_s)
 
 
 def _aligned(output: Path, recording: Recording, compute_s: float) -> Edited:
@@ -228,7 +229,20 @@ def _aligned(output: Path, recording: Recording, compute_s: float) -> Edited:
     aligned = align_files(recording.path, output)
     found_s = sum(span.edit_end_s - span.edit_start_s for span in aligned.spans)
     foreign_s = max(0.0, aligned.edit_duration_s - found_s)
-    return Edited(clips_of(aligned), compute_s, foreign_s)
+    return Edited(_inside(clips_of(aligned), recording.track), compute_s, foreign_s)
+
+
+def _inside(clips: Sequence[Clip], track: Track) -> tuple[Clip, ...]:
+    """Return the clips without what lies behind the end of the file.
+
+    Truths, resampled signals and other programs' lists may have another length by a few samples.
+    """
+    end_s = track.duration_s
+    return tuple(
+        replace(clip, source_end_s=min(clip.source_end_s, end_s))
+        for clip in clips
+        if clip.source_start_s < end_s
+    )
 
 
 def _children_s() -> float:

@@ -10,6 +10,7 @@ the cases with a 95% interval by the bootstrap (Efron 1979; percentiles, cases d
 from __future__ import annotations
 
 import functools
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -136,7 +137,7 @@ def evaluate_case(
     if pictures is not None:
         clips = {name: edited.clips for name, edited in edits.items()}
         scores = {name: result.edit for name, result in results.items()}
-        draw_case(recording, clips, scores, pictures / f"{case.name.replace('/', '-')}.png")
+        draw_case(recording, clips, scores, pictures / picture_name(case))
     return CaseResult(
         case.name,
         case.kind,
@@ -149,6 +150,11 @@ def evaluate_case(
         results,
         tuple(problems),
     )
+
+
+def picture_name(case: Case) -> str:
+    """Return the name of the file of a case's picture."""
+    return re.sub(r"[^\w.-]+", "-", case.name).strip("-.") + ".png"
 
 
 def _analyzed(case: Case, cache: Cache) -> tuple[Track, float | None]:

@@ -4,7 +4,7 @@ A folder is either one of training data (`pairs`: made sessions, pairs that are 
 edit lists, and if asked for its finished tracks, of which nothing is to go), or one of cases, each
 a `NAME.truth.json` that names its audio beside it:
 
-    {"name": "...", "kind": "...", "tags": [...], "audio": "NAME.wav", "duration_s": 12.5,
+    {"kind": "...", "tags": [...], "audio": "NAME.wav", "duration_s": 12.5,
      "segments": [...]}
 
 with segments as in `session_files`. In: folders. Out: `Case`s, and the `Truth` of each.
@@ -96,9 +96,7 @@ def find_cases(
         )
     counts = Counter(case.name for _, case in cases)
     return [
-        dataclasses.replace(case, name=f"{folder.name}/{case.name}")
-        if counts[case.name] > 1
-        else case
+        dataclasses.replace(case, name=f"{folder}/{case.name}") if counts[case.name] > 1 else case
         for folder, case in cases
     ]
 
@@ -113,7 +111,7 @@ def _training_cases(
     cases = [Case(item.name, _kind(item), item.path, item) for item in items]
     if has_finished:
         tracks = list_files(folder / REFERENCE_FOLDER, AUDIO_SUFFIXES, [])
-        cases += [Case(path.stem, FINISHED, path) for path in tracks]
+        cases += [Case(path.name, FINISHED, path) for path in tracks]
     return cases
 
 
@@ -135,7 +133,7 @@ def _described(folder: Path) -> list[Case]:
                 f'{path} should name its recording as "audio", but {audio_path} is no file; mend '
                 "it or put the recording there."
             )
-        name = str(values.get("name", path.name.removesuffix(TRUTH_SUFFIX)))
+        name = path.name.removesuffix(TRUTH_SUFFIX)
         tags = tuple(map(str, values.get("tags", ())))
         kind = str(values.get("kind", "case"))
         cases.append(Case(name, kind, audio_path, truth_path=path, tags=tags))

@@ -44,7 +44,12 @@ def add_evaluate_command(commands: Any) -> None:
         "repeats, oracle, or a command line with {input} and {output} (or {edl}); NAME=EDITOR "
         f"names it; may be given several times (default: {', '.join(DEFAULT_EDITORS)})",
     )
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="names of single recordings")
+    parser.add_argument(
+        "--only",
+        action="append",
+        metavar="NAME",
+        help="a single recording; may be given several times",
+    )
     parser.add_argument(
         "--finished",
         action="store_true",

@@ -109,12 +109,14 @@ def case_picture(
 ) -> Any:
     """Return the figure of a case whose mono signal [S] has the rate of the analysis."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     n_rows = max(1, math.ceil(truth.duration_s / MAX_ROW_S))
     row_s = truth.duration_s / n_rows
     heights = [MEL_IN, TRUTH_IN, *(EDIT_IN for _ in edits)]
     height_in = n_rows * (sum(heights) + AXIS_IN) + HEAD_IN
-    figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+    layout = ConstrainedLayoutEngine(h_pad=0.015, hspace=0.0)
+    figure = Figure(figsize=(WIDTH_IN, height_in), layout=layout)
     grids = figure.subfigures(n_rows, 1, squeeze=False)[:, 0]
     mel = mel_db(signal)
     verdicts = {editor: marks(clips, truth) for editor, clips in edits.items()}
@@ -126,6 +128,8 @@ def case_picture(
         for axis, (editor, verdict) in zip(strips, verdicts.items(), strict=True):
             _draw_verdict(axis, verdict)
             _label(axis, f"{editor[-22:]}\n{_score_words(scores[editor])}")
+        for axis in axes[:-1, 0]:
+            axis.tick_params(bottom=False)
         last = axes[-1, 0]
         time_axis(last.xaxis, _tick_s(row_s))
         last.set_xlim(row * row_s, (row + 1) * row_s)
@@ -239,7 +243,9 @@ def _draw_key(figure: Any, truth: Truth) -> None:
     for colour, _, hatch, words in _MARKS.values():
         edge = "#8a3c00" if hatch else colour
         verdicts.append(Patch(facecolor=colour, edgecolor=edge, hatch=hatch, label=words))
-    uses = [Patch(color=WANTED, label="truth: wanted"), Patch(color=SPARE, label="equally good")]
+    uses = [Patch(color=WANTED, label="truth: wanted")]
+    if any(segment.equally_good for segment in truth.segments):
+        uses.append(Patch(color=SPARE, label="equally good"))
     unwanted = [s for s in truth.segments if not s.wanted and not s.equally_good]
     for material in sorted({segment.material for segment in unwanted}):
         words = material.name.lower().replace("_", " ")
@@ -263,7 +269,8 @@ def png(figure: Any, dpi: int) -> bytes:
 
     drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, dpi=dpi, format="png")
-    image = Image.open(drawn).convert("RGB").quantize(N_COLOURS)
+    image = Image.open(drawn).convert("RGB")
+    image = image.quantize(N_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     image.save(small, format="PNG", optimize=True)
     return small.getvalue()
 

@@ -6,21 +6,29 @@ In: `CaseResult`s. Out: text.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rl_editor.atomic import atomic_path
-from rl_editor.evaluation import INTERVAL, MEASURES, CaseResult, EditorResult, Estimate, estimates
+from rl_editor.evaluation import (
+    INTERVAL,
+    MEASURES,
+    CaseResult,
+    EditorResult,
+    Estimate,
+    Measure,
+    estimates,
+)
 from rl_editor.materials import Material
 
 ALL = "all"
 _BY_KIND = ("f1", "wanted_lost", "leaked")
 """Measures that are told for each kind of case as well."""
-_CELL = 23
-"""Width of a column."""
+_TITLE = max(len(measure.title) for measure in MEASURES) + 1
+_CELL = 15
+"""Width of the first column and of the others."""
 
 
 def tables(results: Sequence[CaseResult], editors: Sequence[str], width: int) -> str:
@@ -32,9 +40,10 @@ def tables(results: Sequence[CaseResult], editors: Sequence[str], width: int) ->
         width: of the terminal; editors that do not fit stand below.
     """
     hours = sum(case.duration_s for case in results) / 3600.0
-    n_columns = max(1, (width - _title_width(results)) // _CELL)
+    n_columns = max(1, (width - _TITLE) // _CELL)
     parts = [
-        f"{len(results)} recordings, {hours:.2f} hours; mean over them and {INTERVAL:.0%} interval"
+        f"{_count(results)}, {hours:.2f} hours; means over them, \u00b1 half of the "
+        f"{INTERVAL:.0%} interval"
     ]
     for start in range(0, len(editors), n_columns):
         shown = editors[start : start + n_columns]
@@ -68,40 +77,44 @@ def _case_cell(result: EditorResult | None) -> str:
     return f"{edit.f1:.3f}{edit.wanted_lost_s:>8.1f}{sum(edit.leaked_s.values()):>8.1f}"
 
 
-def _title_width(results: Sequence[CaseResult]) -> int:
-    titles = [measure.title for measure in MEASURES]
-    titles += [f"{case.kind} (999) unwanted kept, share" for case in results]
-    return max(map(len, titles)) + 1
+def _count(cases: Sequence[CaseResult]) -> str:
+    return "1 recording" if len(cases) == 1 else f"{len(cases)} recordings"
 
 
-def _row(title: str, cells: Sequence[str], width: int) -> str:
-    return (f"{title:<{width}}" + "".join(f"{cell:>{_CELL}}" for cell in cells)).rstrip()
+def _row(title: str, cells: Sequence[str]) -> str:
+    return (f"{title:<{_TITLE}}" + "".join(f"{cell:>{_CELL}}" for cell in cells)).rstrip()
+
+
+def _cells(
+    measure: Measure, results: Sequence[CaseResult], editors: Sequence[str]
+) -> list[str] | None:
+    """Return a measure for each editor, and half of its interval; None where nobody has any."""
+    found = estimates(measure, results, editors)
+    known = [estimate for estimate in found.values() if estimate is not None]
+    if not known or (measure.key == "foreign_s" and all(e.high == 0.0 for e in known)):
+        return None
+    return [_cell(found[name], measure.form) for name in editors]
 
 
 def _cell(estimate: Estimate | None, form: str) -> str:
     if estimate is None:
         return "-"
-    low, high = (format(value, form) for value in (estimate.low, estimate.high))
-    return f"{estimate.value:{form}} ({low}..{high})" if low != high else f"{estimate.value:{form}}"
+    half, nothing = (
+        format(value, form.lstrip("+")) for value in ((estimate.high - estimate.low) / 2.0, 0.0)
+    )
+    return f"{estimate.value:{form}}" + (f" \u00b1{half}" if half != nothing else "")
 
 
 def _main_table(results: Sequence[CaseResult], editors: Sequence[str]) -> str:
-    width = _title_width(results)
-    lines = [_row("", [name[-(_CELL - 1) :] for name in editors], width)]
+    lines = [_row("", [name[-(_CELL - 1) :] for name in editors])]
     counts = [sum(name in case.results for case in results) for name in editors]
-    lines.append(_row("recordings", [str(count) for count in counts], width))
+    if min(counts) < len(results):
+        lines.append(_row("recordings", [str(count) for count in counts]))
     for measure in MEASURES:
-        found = estimates(measure, results, editors)
-        if all(e is None for e in found.values()) or _is_idle(measure.key, found):
-            continue
-        cells = [_cell(found[name], measure.form) for name in editors]
-        lines.append(_row(measure.title, cells, width))
+        cells = _cells(measure, results, editors)
+        if cells is not None:
+            lines.append(_row(measure.title, cells))
     return "\n".join(lines)
-
-
-def _is_idle(key: str, found: dict[str, Estimate | None]) -> bool:
-    """Return whether nothing came from elsewhere: then the line says nothing."""
-    return key == "foreign_s" and all(e is None or e.high == 0.0 for e in found.values())
 
 
 def _by_kind(results: Sequence[CaseResult]) -> dict[str, list[CaseResult]]:
@@ -113,21 +126,19 @@ def _by_kind(results: Sequence[CaseResult]) -> dict[str, list[CaseResult]]:
 
 
 def _kind_table(results: Sequence[CaseResult], editors: Sequence[str]) -> str:
-    width = _title_width(results)
-    lines = [_row("by kind of recording", [], width)]
-    measures = [measure for measure in MEASURES if measure.key in _BY_KIND]
-    for (kind, cases), measure in itertools.product(_by_kind(results).items(), measures):
-        found = estimates(measure, cases, editors)
-        if any(e is not None for e in found.values()):
-            title = f"{kind} ({len(cases)}) {measure.title}"
-            lines.append(_row(title, [_cell(found[n], measure.form) for n in editors], width))
+    lines = []
+    for kind, cases in _by_kind(results).items():
+        lines.append(_row(f"{kind}, {_count(cases)}", []))
+        for measure in MEASURES:
+            cells = _cells(measure, cases, editors) if measure.key in _BY_KIND else None
+            if cells is not None:
+                lines.append(_row(f"  {measure.title}", cells))
     return "\n".join(lines)
 
 
 def _leak_table(results: Sequence[CaseResult], editors: Sequence[str]) -> str:
     """Return the seconds of each material that leak, and their share of what there is of it."""
-    width = _title_width(results)
-    lines = [_row("unwanted kept, by what it is", [], width)]
+    lines = [_row("unwanted kept, by what it is", [])]
     for material in Material:
         there_s = sum(case.unwanted_s[material] for case in results)
         cells = []
@@ -138,7 +149,7 @@ def _leak_table(results: Sequence[CaseResult], editors: Sequence[str]) -> str:
             cells.append(f"{kept_s:.0f} s" + (f" ({kept_s / of_s:.0%})" if of_s > 0.5 else ""))
         if there_s > 0.0 or any(cell != "0 s" for cell in cells):
             words = material.name.lower().replace("_", " ")
-            lines.append(_row(f"{words} (of {there_s:.0f} s)", cells, width))
+            lines.append(_row(f"  {words} (of {there_s:.0f} s)", cells))
     return "\n".join(lines)
 
 

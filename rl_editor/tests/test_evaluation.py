@@ -39,8 +39,8 @@ def write_case(folder, name="case", kind="easy", signal=None, **values):
 def evaluated(tmp_path, *arguments, folder="cases"):
     """Run the command with a JSON file and return what is in it."""
     written = tmp_path / "numbers.json"
-    command = ["evaluate", str(tmp_path / folder), "--json", str(written), "--jobs", "1"]
-    assert main([*command, *arguments]) == 0
+    command = ["evaluate", str(tmp_path / folder), *arguments]
+    assert main([*command, "--json", str(written), "--jobs", "1"]) == 0
     return json.loads(written.read_text())
 
 
@@ -55,9 +55,19 @@ def test_keep_all_and_oracle_on_a_known_recording(tmp_path, capsys):
     assert results["perfect"]["level_error_db"] is None
     assert found["summary"]["easy"]["keep-all"]["leaked"]["value"] == pytest.approx(1.0)
     printed = capsys.readouterr().out
-    assert "1 recordings, 0.00 hours" in printed
+    assert "1 recording, 0.00 hours" in printed
     assert "talk (of 2 s)" in printed
     assert "perfect" in printed
+
+
+def test_a_truth_that_is_a_little_longer_than_its_file_is_no_harm(tmp_path):
+    write_case(tmp_path / "cases")
+    path = tmp_path / "cases" / "case.truth.json"
+    values = json.loads(path.read_text())
+    values["duration_s"] = values["segments"][-1]["end_s"] = 8.0004
+    path.write_text(json.dumps(values))
+    found = evaluated(tmp_path, "--editor", "oracle", "--editor", "gate")
+    assert found["cases"][0]["results"]["oracle"]["edit"]["f1"] == pytest.approx(1.0, abs=1e-3)
 
 
 def test_a_checkpoint_edits_as_the_command_edit_does(tmp_path, checkpoints):
@@ -128,7 +138,11 @@ def test_a_random_edit_and_the_numbers_do_not_depend_on_the_processes(tmp_path):
         write_case(tmp_path / "cases", name)
 
     def numbers(jobs):
-        found = evaluated(tmp_path, "--editor", "random", "--editor", "gate", "--jobs", jobs)
+        written = tmp_path / "numbers.json"
+        editors = ["--editor", "random", "--editor", "gate"]
+        command = ["evaluate", str(tmp_path / "cases"), *editors, "--jobs", jobs]
+        assert main([*command, "--json", str(written)]) == 0
+        found = json.loads(written.read_text())
         for case in found["cases"]:
             del case["analysis_s_per_min"]
             for result in case["results"].values():
@@ -138,6 +152,17 @@ def test_a_random_edit_and_the_numbers_do_not_depend_on_the_processes(tmp_path):
     alone = numbers("1")
     assert numbers("2") == alone
     assert [case["name"] for case in alone] == ["a", "b", "c"]
+
+
+def test_recordings_of_one_name_are_told_apart(tmp_path):
+    pytest.importorskip("matplotlib")
+    write_case(tmp_path / "cases")
+    write_case(tmp_path / "more")
+    more = str(tmp_path / "more")
+    found = evaluated(tmp_path, more, "--editor", "keep-all", "--pictures", str(tmp_path / "p"))
+    names = [case["name"] for case in found["cases"]]
+    assert names == [f"{tmp_path}/cases/case", f"{tmp_path}/more/case"]
+    assert len(list((tmp_path / "p").iterdir())) == 2
 
 
 def test_pictures_are_drawn(tmp_path):
