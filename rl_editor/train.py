@@ -71,7 +71,7 @@ def train(config: Config, start_from: Checkpoint | None = None) -> Path:
     n_bytes = bytes_needed(n_weights, config.train.keep_checkpoints)
     with save_folder(config.train.save_dir, n_bytes) as folder, RunView() as view:
         data = load_training_data(config, view.say)
-        if start_from is None and (start_from := unfinished(config, view)) is not None:
+        if start_from is None and (start_from := unfinished(config, data, view)) is not None:
             own = dataclasses.replace(config.train, checkpoint=str(folder / LATEST))
             config = dataclasses.replace(config, train=own)
         run = Run.start(config, data, start_from, view)
@@ -81,13 +81,16 @@ def train(config: Config, start_from: Checkpoint | None = None) -> Path:
                 "--save_dir begin anew"
             )
             return folder / BEST
+        if run.goes_on_from is not None:
+            view.say(f"goes on after {run.done_words}")
         with run.log() as log:
             try:
                 _clone(run, log)
                 _improve(run, log)
             except KeyboardInterrupt:
                 path = run.write_boundary()
-                view.say(f"interrupted after epoch {run.epoch}; saved {path or 'nothing yet'}")
+                saved = f"saved {path}, the same command goes on" if path else "nothing to save yet"
+                view.say(f"interrupted after {run.done_words}; {saved}")
                 raise
         view.say(
             f"best F1 on {data.judged_on} pieces: {max(run.best_f1, 0.0):.3f}; {folder / BEST}"
@@ -102,7 +105,7 @@ def _clone(run: Run, log: RunLog) -> None:
     from rl_editor.run_state import Learner
 
     config = run.config.train
-    if run.epoch > 0 or config.bc_epochs == 0:
+    if run.epoch > 0 or config.bc_epochs == 0 or run.goes_on_in("ppo"):
         if run.goes_on_from is None:
             run.view.say(f"at the start: {run.f1_words(run.look())}")
         return

@@ -99,10 +99,9 @@ class Run:
             run.epoch = int(start_from.metrics.get("epoch", 0))
             run._go_on(start_from)
         agent.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-        folder = run.save_dir
-        same_folder = run.goes_on_from is not None and _is_in(config.train.checkpoint, folder)
-        if not (same_folder and (folder / BEST).exists()):
-            run.best_f1 = standing_f1(folder / BEST, data, view.say)
+        if run.goes_on_from is None and start_from is not None:
+            _keep(run.save_dir / LATEST, "a run begins anew", view)
+        run.best_f1 = standing_f1(run.save_dir / BEST, data, view.say)
         return run
 
     @property
@@ -122,6 +121,15 @@ class Run:
         has_cloned = self.epoch > 0 or self.cloned >= train.bc_epochs
         return self.goes_on_from is not None and has_cloned and self.epoch >= train.epochs
 
+    @property
+    def done_words(self) -> str:
+        """What was done last, in words."""
+        return f"epoch {self.epoch}" if self.epoch else f"pass {self.cloned} of cloning"
+
+    def goes_on_in(self, stage: str) -> bool:
+        """Return whether the run goes on from a state that was saved in this stage."""
+        return self.goes_on_from is not None and self.goes_on_from.facts["stage"] == stage
+
     def log(self) -> RunLog:
         """Return the run's log; that of the run that it continues, where it stays in its folder."""
         state = self.goes_on_from
@@ -134,10 +142,9 @@ class Run:
 
         Returns what the environment shows then, None where there is none or nothing to resume.
         """
-        state = self.goes_on_from
-        if state is None or state.facts["stage"] != stage:
+        if self.goes_on_from is None or not self.goes_on_in(stage):
             return None
-        return restore(learner, state)
+        return restore(learner, self.goes_on_from)
 
     def look(self) -> dict[str, float]:
         """Return the scores of the planned edits of the pieces that count; save a better policy."""
@@ -167,7 +174,6 @@ class Run:
             stage=stage,
             cloned=self.cloned,
             epoch=self.epoch,
-            best_f1=self.best_f1,
             data=self._fingerprint,
             log=dataclasses.asdict(log.position()),
         )
@@ -208,14 +214,11 @@ class Run:
             return
         self.goes_on_from = state
         self.cloned, self.epoch = state.facts["cloned"], state.facts["epoch"]
-        self.best_f1 = state.facts["best_f1"]
-        done = f"pass {self.cloned} of cloning" if self.epoch == 0 else f"epoch {self.epoch}"
-        self.view.say(f"goes on after {done}")
 
     def _obstacle(self, before: Config, state: RunState) -> str | None:
         """Return why a run cannot go on as it was, None where it can."""
         if state.facts["data"] != self._fingerprint:
-            return "the training data is another"
+            return "the training data has changed"
         names = ["n_envs"] if state.facts["stage"] == "ppo" else list(OF_CLONING)
         for name in names:
             old, new = getattr(before.train, name), getattr(self.config.train, name)
@@ -226,8 +229,8 @@ class Run:
         return None
 
 
-def unfinished(config: Config, view: RunView) -> Checkpoint | None:
-    """Return the checkpoint in the save folder if it is of the run that these settings describe.
+def unfinished(config: Config, data: TrainingData, view: RunView) -> Checkpoint | None:
+    """Return the checkpoint in the save folder if it is of the run with these settings and data.
 
     One of another run is kept under another name, so that nothing is lost.
     """
@@ -236,16 +239,25 @@ def unfinished(config: Config, view: RunView) -> Checkpoint | None:
         return None
     try:
         found = load(path, with_run=True)
-        reason = None if found.run is not None else "it holds no run"
-        reason = reason or _difference(found.config, config)
+        reason = _difference(found.config, config)
+        if found.run is None:
+            reason = "it cannot go on"
+        elif reason is None and found.run.facts["data"] != fingerprint(data):
+            reason = "the training data has changed"
     except UserError as error:
         reason = str(error)
     if reason is None:
         return found
-    kept = path.with_name("latest.old.pt")
-    path.replace(kept)
-    view.say(f"kept {path} as {kept}, the run that begins is another: {reason}")
+    _keep(path, f"a run begins anew: {reason}", view)
     return None
+
+
+def _keep(path: Path, reason: str, view: RunView) -> None:
+    """Give a checkpoint that would be replaced another name."""
+    if path.exists():
+        kept = path.with_name(f"{path.stem}.old{path.suffix}")
+        path.replace(kept)
+        view.say(f"kept {path} as {kept}, {reason}")
 
 
 def _difference(before: Config, now: Config) -> str | None:

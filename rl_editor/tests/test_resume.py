@@ -123,7 +123,7 @@ def test_another_run_in_the_folder_is_kept_beside(tmp_path, capsys):
     train.train(config)
     train.train(small_config(tmp_path, epochs=1, lr=1e-3))
     folder = tmp_path / "models"
-    assert "the run that begins is another: lr was 5e-05 and is 0.001" in capsys.readouterr().out
+    assert "a run begins anew: lr was 5e-05 and is 0.001" in capsys.readouterr().out
     assert checkpoint.load(folder / "latest.old.pt").config == config
     assert len(log_lines(config)) == 3
     assert (folder / "log.1.jsonl").exists()
@@ -141,8 +141,41 @@ def test_other_data_only_takes_the_weights(tmp_path, monkeypatch, capsys):
     path = str(tmp_path / "models" / "latest.pt")
     config, start = train.parse(["--checkpoint", path, "--epochs", "2"])
     train.train(config, start)
-    assert "cannot go on with the run: the training data is another" in capsys.readouterr().out
+    assert "cannot go on with the run: the training data has changed" in capsys.readouterr().out
     assert [x["epoch"] for x in log_lines(config)] == [2]
+
+
+def test_the_same_command_begins_anew_when_data_was_added(tmp_path, monkeypatch, capsys):
+    config, data = small_config(tmp_path, epochs=1), made_data()
+    less = type(data)(data.train[:2], data.validation, "made")
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "load_training_data", lambda c, say: less)
+        train.train(config)
+    train.train(config)
+    assert "a run begins anew: the training data has changed" in capsys.readouterr().out
+    assert len(log_lines(config)) == 3
+    assert (tmp_path / "models" / "log.1.jsonl").exists()
+
+
+def test_weights_for_a_new_run_do_not_replace_the_run_in_the_folder(tmp_path):
+    train.train(small_config(tmp_path, epochs=1))
+    folder = tmp_path / "models"
+    flags = ["--checkpoint", str(folder / "best.pt"), "--save_dir", str(folder), "--epochs", "1"]
+    config, start = train.parse([*flags, "--data_dir", str(tmp_path), "--bc_epochs", "1"])
+    train.train(config, start)
+    assert checkpoint.load(folder / "latest.old.pt", with_run=True).run is not None
+
+
+def test_an_interrupt_before_the_first_update_keeps_the_state(tmp_path, monkeypatch, uninterrupted):
+    """Twice at the same place: what goes on in PPO must not be saved as cloning."""
+    config = small_config(tmp_path, **SETTINGS)
+    for owner, name in ((train, "entropy_coef"), (train, "_environment")):
+        with monkeypatch.context() as patch:
+            stop_at(patch, owner, name, 1)
+            with pytest.raises(KeyboardInterrupt):
+                train.train(config)
+    train.train(config)
+    assert_same(outcome(config), uninterrupted)
 
 
 def test_a_checkpoint_for_use_is_small_and_holds_no_run(tmp_path):

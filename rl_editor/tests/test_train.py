@@ -1,7 +1,6 @@
 """The training command: its flags, its flow on made tasks, its complaints, and a real run."""
 
 import dataclasses
-import json
 import os
 import signal
 import subprocess
@@ -14,7 +13,7 @@ import soundfile as sf
 
 from rl_editor import checkpoint, train
 from rl_editor.cache import Cache
-from rl_editor.config import AgentConfig, Config, EpisodeConfig, TrainConfig
+from rl_editor.config import AgentConfig, Config, TrainConfig
 from rl_editor.errors import UserError
 from rl_editor.extras import install_hint
 from rl_editor.grid import steady_grid
@@ -22,40 +21,19 @@ from rl_editor.infer import edit
 from rl_editor.session_files import write_session
 from rl_editor.session_settings import SessionSettings
 from rl_editor.sessions import make_session
+from rl_editor.tests.made_run import SMALL, log_lines, made_data, small_config
 from rl_editor.tests.made_tasks import SR, made_music, made_task, made_track
-from rl_editor.training_data import TrainingData, load_training_data, split
+from rl_editor.training_data import load_training_data, split
 from rl_editor.validation import standing_f1
 from rl_editor.vector_environment import Task
 
-SMALL = AgentConfig(hidden_dim=16, n_heads=2, kernel_size=5, dilations=(1, 2), n_global_tokens=2)
-
-
-def small_config(tmp_path, **train_settings):
-    settings = {
-        "save_dir": str(tmp_path / "models"),
-        "data_dir": str(tmp_path),
-        "epochs": 2,
-        "steps": 8,
-        "n_envs": 2,
-        "bc_epochs": 2,
-        "eval_every": 1,
-    }
-    settings.update(train_settings)
-    return Config(agent=SMALL, episode=EpisodeConfig(max_steps=64), train=TrainConfig(**settings))
-
 
 @pytest.fixture
-def made_data(monkeypatch):
-    """Let the run train on three made tasks and be judged by a fourth."""
-    data = TrainingData(tuple(made_task(16, s) for s in range(3)), (made_task(20, 3),), "made")
+def made_tasks(monkeypatch):
+    """Let the run train on made tasks."""
+    data = made_data()
     monkeypatch.setattr(train, "load_training_data", lambda config, say: data)
     return data
-
-
-def log_lines(config):
-    path = f"{config.train.save_dir}/log.jsonl"
-    with open(path, encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
 
 
 def test_flags_are_the_fields_of_the_settings():
@@ -97,7 +75,7 @@ def test_a_number_out_of_its_range_is_told_before_anything_is_made(flag, value, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_leaves_checkpoints_and_a_log(tmp_path, made_data):
+def test_a_run_leaves_checkpoints_and_a_log(tmp_path, made_tasks):
     config = small_config(tmp_path)
     best = train.train(config)
     agent, loaded = checkpoint.load_agent(best)
@@ -118,7 +96,7 @@ def test_a_run_leaves_checkpoints_and_a_log(tmp_path, made_data):
 
 
 def test_every_epoch_is_told_and_a_collapse_when_it_begins(
-    tmp_path, made_data, monkeypatch, capsys, recwarn
+    tmp_path, made_tasks, monkeypatch, capsys, recwarn
 ):
     answers = iter(["warning: one", None, None, "warning: three"])
     monkeypatch.setattr("rl_editor.collapse.CollapseWatch.see", lambda *arguments: next(answers))
@@ -135,7 +113,7 @@ def test_every_epoch_is_told_and_a_collapse_when_it_begins(
 
 
 @pytest.mark.parametrize("workers", [False, True])
-def test_the_same_seed_gives_the_same_run(tmp_path, made_data, workers):
+def test_the_same_seed_gives_the_same_run(tmp_path, made_tasks, workers):
     runs = []
     for name, in_workers in (("a", False), ("b", workers)):
         config = small_config(
@@ -147,13 +125,13 @@ def test_the_same_seed_gives_the_same_run(tmp_path, made_data, workers):
     assert runs[0] == runs[1]
 
 
-def test_zero_epochs_only_clone(tmp_path, made_data):
+def test_zero_epochs_only_clone(tmp_path, made_tasks):
     config = small_config(tmp_path, epochs=0)
     assert checkpoint.load(train.train(config)).metrics["epoch"] == 0
     assert {line["stage"] for line in log_lines(config)} == {"cloning"}
 
 
-def test_a_run_goes_on_from_a_checkpoint(tmp_path, made_data):
+def test_a_run_goes_on_from_a_checkpoint(tmp_path, made_tasks):
     train.train(small_config(tmp_path, epochs=1, lr=1e-3))
     path = tmp_path / "models" / "latest.pt"
     config, start = train.parse(["--checkpoint", str(path), "--save_dir", str(tmp_path / "more")])
@@ -167,7 +145,7 @@ def test_a_run_goes_on_from_a_checkpoint(tmp_path, made_data):
     assert not any("loss" in line for line in lines if line["stage"] == "cloning")
 
 
-def test_a_better_checkpoint_in_the_folder_stays(tmp_path, made_data, monkeypatch, capsys):
+def test_a_better_checkpoint_in_the_folder_stays(tmp_path, made_tasks, monkeypatch, capsys):
     config = small_config(tmp_path, epochs=0)
     best = train.train(config)
     content = best.read_bytes()
@@ -176,27 +154,27 @@ def test_a_better_checkpoint_in_the_folder_stays(tmp_path, made_data, monkeypatc
     assert best.read_bytes() == content
 
 
-def test_what_stands_in_the_folder_has_to_be_beaten(tmp_path, made_data):
+def test_what_stands_in_the_folder_has_to_be_beaten(tmp_path, made_tasks):
     said = []
     path = train.train(small_config(tmp_path, epochs=0))
     expected = checkpoint.load(path).metrics["validation_f1"]
-    other = dataclasses.replace(made_data, schema="another analysis")
-    assert standing_f1(path, made_data, said.append) == pytest.approx(expected)
+    other = dataclasses.replace(made_tasks, schema="another analysis")
+    assert standing_f1(path, made_tasks, said.append) == pytest.approx(expected)
     assert standing_f1(path, other, said.append) == -1.0
     assert not path.exists()
     assert path.with_name("best.old.pt").exists()
-    assert standing_f1(path, made_data, said.append) == -1.0
+    assert standing_f1(path, made_tasks, said.append) == -1.0
     assert len(said) == 2
 
 
-def test_another_network_than_the_checkpoints_is_told(tmp_path, made_data, capsys):
+def test_another_network_than_the_checkpoints_is_told(tmp_path, made_tasks, capsys):
     train.train(small_config(tmp_path, epochs=0))
     path = str(tmp_path / "models" / "best.pt")
     assert train.main(["--checkpoint", path, "--agent.hidden-dim", "32"]) == 2
     assert "leave the --agent flags out" in capsys.readouterr().err
 
 
-def test_an_interrupt_leaves_the_latest_checkpoint(tmp_path, made_data, monkeypatch, capsys):
+def test_an_interrupt_leaves_the_latest_checkpoint(tmp_path, made_tasks, monkeypatch, capsys):
     calls = []
 
     def interrupt(*args):
@@ -213,7 +191,7 @@ def test_an_interrupt_leaves_the_latest_checkpoint(tmp_path, made_data, monkeypa
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without telling it")
-def test_a_terminated_run_leaves_the_latest_checkpoint(tmp_path, made_data, monkeypatch):
+def test_a_terminated_run_leaves_the_latest_checkpoint(tmp_path, made_tasks, monkeypatch):
     config = small_config(tmp_path, epochs=5)
     monkeypatch.setattr(train, "parse", lambda argv: (config, None))
     monkeypatch.setattr(train, "_improve", lambda *a: signal.raise_signal(signal.SIGTERM))
