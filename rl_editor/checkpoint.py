@@ -208,13 +208,12 @@ def _check_format(path: Path, metadata: dict[str, str]) -> None:
 
 def _facts(path: Path, text: str) -> dict[str, Any]:
     try:
-        facts = json.loads(text)
-    except ValueError as error:
+        return dict(json.loads(text))
+    except (ValueError, TypeError) as error:
         raise UserError(
             f"{path} should say how its run goes on, but what it says is malformed; name another "
             "checkpoint of the run."
         ) from error
-    return dict(facts)
 
 
 def _check_types(path: Path, types: set[str], allowed: Sequence[str]) -> None:

@@ -23,6 +23,9 @@ from rl_editor.episodes import Observations
 from rl_editor.training_data import TrainingData
 from rl_editor.vector_environment import Task
 
+VERSION = 1
+"""Of what `capture` keeps; a state of another version only gives its policy."""
+
 
 class ResumableEnvironment(Protocol):
     """An environment whose episodes can go on elsewhere."""
@@ -58,7 +61,7 @@ class Learner:
 def capture(learner: Learner) -> RunState:
     """Return copies of everything that learning has changed, beside the agent's weights."""
     saved = learner.optimizer.state_dict()
-    facts: dict[str, Any] = {"optimizer": saved["param_groups"]}
+    facts: dict[str, Any] = {"version": VERSION, "optimizer": saved["param_groups"]}
     arrays: dict[str, NDArray] = {
         f"optimizer.{number}.{name}": _copied(value)
         for number, values in saved["state"].items()

@@ -32,7 +32,7 @@ from rl_editor.errors import UserError
 from rl_editor.policy_inputs import N_INPUTS, Normalisation
 from rl_editor.run_folder import BEST, LATEST, save_latest
 from rl_editor.run_log import LogPosition, RunLog
-from rl_editor.run_state import Learner, capture, fingerprint, restore
+from rl_editor.run_state import VERSION, Learner, capture, fingerprint, restore
 from rl_editor.run_view import RunView
 from rl_editor.training_data import TrainingData
 from rl_editor.validation import held_out_scores, standing_f1
@@ -217,8 +217,9 @@ class Run:
 
     def _obstacle(self, before: Config, state: RunState) -> str | None:
         """Return why a run cannot go on as it was, None where it can."""
-        if state.facts["data"] != self._fingerprint:
-            return "the training data has changed"
+        reason = _state_obstacle(state, self._fingerprint)
+        if reason is not None:
+            return reason
         names = ["n_envs"] if state.facts["stage"] == "ppo" else list(OF_CLONING)
         for name in names:
             old, new = getattr(before.train, name), getattr(self.config.train, name)
@@ -242,14 +243,21 @@ def unfinished(config: Config, data: TrainingData, view: RunView) -> Checkpoint 
         reason = _difference(found.config, config)
         if found.run is None:
             reason = "it cannot go on"
-        elif reason is None and found.run.facts["data"] != fingerprint(data):
-            reason = "the training data has changed"
+        elif reason is None:
+            reason = _state_obstacle(found.run, fingerprint(data))
     except UserError as error:
         reason = str(error)
     if reason is None:
         return found
     _keep(path, f"a run begins anew: {reason}", view)
     return None
+
+
+def _state_obstacle(state: RunState, mark: str) -> str | None:
+    """Return why a run cannot go on from a state with data of this fingerprint, None if it can."""
+    if state.facts.get("version") != VERSION:
+        return "another version of rl_editor saved it"
+    return None if state.facts["data"] == mark else "the training data has changed"
 
 
 def _keep(path: Path, reason: str, view: RunView) -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -34,6 +35,38 @@ def test_save_then_load_is_identity(made, tmp_path):
     for name, array in made.weights.items():
         np.testing.assert_array_equal(loaded.weights[name], array)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["best.pt"]
+
+
+def test_what_a_run_needs_is_read_only_where_it_is_asked_for(made, tmp_path):
+    arrays = {
+        "moments": np.linspace(0, 1, 5),
+        "random": np.arange(4, dtype=np.uint64),
+        "bytes": np.arange(4, dtype=np.uint8),
+        "own": np.array([True, False]),
+        "none": np.zeros((0, 3), dtype=np.int64),
+    }
+    facts = {"stage": "ppo", "rates": [1e-3, 0.1], "big": 2**100}
+    state = checkpoint.RunState(facts, arrays)
+    checkpoint.save(tmp_path / "latest.pt", dataclasses.replace(made, run=state))
+    loaded = checkpoint.load(tmp_path / "latest.pt", with_run=True)
+    assert loaded.run.facts == facts
+    assert loaded.run.arrays.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert loaded.run.arrays[name].dtype == array.dtype
+        np.testing.assert_array_equal(loaded.run.arrays[name], array)
+    without = checkpoint.load(tmp_path / "latest.pt")
+    assert without.run is None
+    assert without.weights.keys() == made.weights.keys()
+    checkpoint.save(tmp_path / "best.pt", made)
+    assert checkpoint.load(tmp_path / "best.pt", with_run=True).run is None
+
+
+def test_a_run_that_is_malformed_is_refused_only_where_it_is_asked_for(made, tmp_path):
+    state = checkpoint.RunState({}, {"moments": np.zeros(5)})
+    path = rewritten(dataclasses.replace(made, run=state), tmp_path, lambda t, m: m.update(run="{"))
+    with pytest.raises(UserError, match="how its run goes on"):
+        checkpoint.load(path, with_run=True)
+    assert checkpoint.load(path).run is None
 
 
 def test_a_loaded_agent_computes_the_same(made, tmp_path):

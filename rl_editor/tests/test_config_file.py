@@ -6,6 +6,7 @@ from rl_editor import train
 from rl_editor.config import AgentConfig, Config, TrainConfig
 from rl_editor.config_file import read_settings, with_settings
 from rl_editor.errors import UserError
+from rl_editor.tests.made_run import SMALL, made_data, small_config
 
 FILE = """
 epochs = 7
@@ -34,6 +35,18 @@ def test_a_file_sets_what_it_names_and_flags_win(path):
     assert config.train == TrainConfig(epochs=7, lr=2e-4, subprocess=True, steps=64)
     assert config.agent == AgentConfig(hidden_dim=32, dilations=(1, 2), n_heads=2)
     assert config.reward.audio_flow == 2
+
+
+def test_a_file_wins_over_the_settings_of_a_checkpoint(path, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "load_training_data", lambda config, say: made_data())
+    train.train(small_config(tmp_path, epochs=0, bc_epochs=1, lr=3e-3, gamma=0.5))
+    best = str(tmp_path / "models" / "best.pt")
+    path.write_text(f'checkpoint = "{best}"\nlr = 2e-3\nepochs = 9')
+    config, start = train.parse(["--config", str(path), "--seed", "4"])
+    assert start.schema == "made"
+    found = config.train
+    assert (found.lr, found.epochs, found.gamma, found.seed) == (2e-3, 9, 0.5, 4)
+    assert config.agent == SMALL
 
 
 def test_every_setting_can_be_in_a_file(tmp_path):

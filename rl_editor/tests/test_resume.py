@@ -145,6 +145,17 @@ def test_other_data_only_takes_the_weights(tmp_path, monkeypatch, capsys):
     assert [x["epoch"] for x in log_lines(config)] == [2]
 
 
+def test_a_state_of_another_version_only_gives_its_weights(tmp_path, monkeypatch, capsys):
+    train.train(small_config(tmp_path, epochs=1))
+    path = tmp_path / "models" / "latest.pt"
+    with monkeypatch.context() as patch:
+        patch.setattr("rl_editor.training_run.VERSION", 99)
+        config, start = train.parse(["--checkpoint", str(path), "--epochs", "2"])
+        train.train(config, start)
+    assert "another version of rl_editor saved it" in capsys.readouterr().out
+    assert [x["epoch"] for x in log_lines(config)] == [2]
+
+
 def test_the_same_command_begins_anew_when_data_was_added(tmp_path, monkeypatch, capsys):
     config, data = small_config(tmp_path, epochs=1), made_data()
     less = type(data)(data.train[:2], data.validation, "made")
