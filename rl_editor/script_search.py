@@ -24,8 +24,9 @@ from rl_editor.spelling import largest_sizes
 
 BEAM_WIDTH = 12
 """Part-spelled edits that are followed at a time."""
-ALTERED_COST = 0.5
-"""Of a beat in its place without its effect; a beat out of its place costs 1."""
+ALTERED_COST, MISSING_COST = 0.5, 2.0
+"""Of a beat in its place without its effect, and of one that is not heard; one that is heard out
+of its place costs 1."""
 _MOVES = {
     ActionType.REORDER: 1,
     ActionType.SWAP_NEXT: 1,
@@ -157,8 +158,14 @@ def _search(context: EditContext, runs: Sequence[Run]) -> EditState:
     # Part-spelled edits by the number of runs that they have dealt with.
     beams: list[list[_Node]] = [[] for _ in range(len(runs) + 1)]
     beams[0] = [_Node(EditState.begin(context))]
+    by_rank = sorted(range(len(runs)), key=lambda i: runs[i].rank)
+    first_runs = 0
     for n_done, beam in enumerate(beams[:-1]):
-        for node in _nearest(beam, runs):
+        nodes = _nearest(beam, runs)
+        # Never lost: who has played the runs in their order so far can always jump to the next.
+        in_order = [node for node in nodes[BEAM_WIDTH:] if node.done == first_runs]
+        first_runs |= 1 << by_rank[n_done]
+        for node in (*nodes[:BEAM_WIDTH], *in_order[:1]):
             for following in _followers(node, runs):
                 beams[n_done + (following.done ^ node.done).bit_count()].append(following)
     ends = [
@@ -170,20 +177,20 @@ def _search(context: EditContext, runs: Sequence[Run]) -> EditState:
 def _nearest(nodes: Sequence[_Node], runs: Sequence[Run]) -> list[_Node]:
     """Return the nodes with the fewest beats out of order, then those that move the least."""
 
-    def cost(node: _Node) -> tuple[float, int, int, int]:
+    def cost(node: _Node) -> tuple[float, int, int]:
         actions = node.state.actions
         moves = sum(_MOVES.get(action.type, 0) for action in actions)
         n_misplaced = misplaced_beats(node.state, node.done, runs)
-        n_wrong = n_misplaced + ALTERED_COST * node.n_altered
-        return n_wrong, node.n_missing, moves, len(actions)
+        wrong = n_misplaced + ALTERED_COST * node.n_altered + (MISSING_COST - 1) * node.n_missing
+        return wrong, moves, len(actions)
 
-    best: dict[tuple, tuple[tuple[float, int, int, int], _Node]] = {}
+    best: dict[tuple, tuple[tuple[float, int, int], _Node]] = {}
     for node in nodes:
         key = (node.done, node.state.cursor, node.state.arrangement)
         priced = (cost(node), node)
         if key not in best or priced[0] < best[key][0]:
             best[key] = priced
-    return [node for _, node in sorted(best.values(), key=lambda pair: pair[0])[:BEAM_WIDTH]]
+    return [node for _, node in sorted(best.values(), key=lambda pair: pair[0])]
 
 
 def misplaced_beats(state: EditState, done: int, runs: Sequence[Run]) -> int:

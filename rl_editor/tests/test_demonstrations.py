@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rl_editor.actions import ActionType, Amount
@@ -137,6 +137,7 @@ def test_a_long_passage_moves_in_several_spans_that_stay_in_order():
 
 @settings(max_examples=40, deadline=None)
 @given(places=st.permutations([*range(6), None, None]))
+@example(places=[2, None, 5, 4, 0, 3, 1, None])
 def test_any_order_replays(places):
     # Nobody can go back from the recording's end, so it is not part of the piece.
     made = moved([*places, None])
@@ -146,13 +147,13 @@ def test_any_order_replays(places):
     assert made.unexpressed == ()
 
 
-def test_what_cannot_be_moved_is_reported_and_left_in_its_place():
+def test_what_cannot_be_moved_is_reported():
     order = np.random.default_rng(0).permutation(40).tolist()
     made = moved([*order, None])
-    assert len(made.unexpressed) > 0
-    assert all("belongs elsewhere in the finished piece" in s for s in made.unexpressed)
-    np.testing.assert_array_equal(replay(made).played, made.keep)
-    assert 0.2 < made.replayed_share < 0.9
+    assert made.unexpressed
+    assert all("but no action can bring it there" in s for s in made.unexpressed)
+    assert np.all(replay(made).played <= made.keep)
+    assert 0.4 < made.replayed_share < 1.0
 
 
 def test_a_truth_about_another_recording_is_refused():
