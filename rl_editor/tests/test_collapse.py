@@ -38,8 +38,20 @@ def test_the_term_that_rises_with_the_type_is_named():
 
 def test_it_is_told_once_until_it_is_over():
     watch = CollapseWatch(WEIGHTS)
-    found = [watch.see(actions, []) is not None for actions in (CUTS, CUTS, MIXED, CUTS)]
-    assert found == [True, False, False, True]
+    less = np.concatenate([CUTS[:17], MIXED[:3]])  # 85%: not over yet
+    rollouts = (CUTS, CUTS, less, CUTS, MIXED, less, CUTS)
+    found = [watch.see(actions, []) is not None for actions in rollouts]
+    assert found == [True, False, False, False, False, False, True]
+
+
+def test_episodes_from_before_a_long_collapse_are_remembered():
+    """Within the collapse itself all are alike; what pays shows against the updates before it."""
+    watch = CollapseWatch(WEIGHTS)
+    for n_cuts in (2, 6, 12, 18):
+        episodes = [episode(n_cuts, keep_ratio=n_cuts / 20, phrase_alignment=0.9)] * 500
+        assert watch.see(MIXED, episodes) is None
+    warning = watch.see(CUTS, [episode(20, keep_ratio=1.0, phrase_alignment=0.9)] * 500)
+    assert warning.endswith("over 250 episodes: keep_ratio (+0.200).")
 
 
 @pytest.mark.parametrize(
