@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rl_editor.cut_scores import true_gain_db
 from rl_editor.edl import Clip
 from rl_editor.features import FEATURE_NAMES
 from rl_editor.grid import BeatGrid
@@ -54,7 +55,8 @@ def oracle(truth: Truth) -> list[Clip]:
     """Return the perfect edit: the wanted segments in the order of the piece; its F1 is 1."""
     clips, timeline_s = [], 0.0
     for s in sorted((s for s in truth.segments if s.wanted), key=lambda s: s.piece_start_s or 0.0):
-        clips.append(Clip(s.start_s, s.end_s, timeline_start_s=timeline_s, gain_db=s.gain_db))
+        gain_db = true_gain_db(truth, s, (s.start_s + s.end_s) / 2)
+        clips.append(Clip(s.start_s, s.end_s, timeline_start_s=timeline_s, gain_db=gain_db))
         timeline_s += s.end_s - s.start_s
     return clips
 

@@ -164,7 +164,12 @@ def level_error_db(clips: Sequence[Clip], truth: Truth) -> float | None:
     runs = [run for run in played_runs(clips, truth) if run.is_good and run.output_s > 0.0]
     if not runs:
         return None
-    off_db = np.array([run.gain_db - _true_gain_db(run, truth) for run in runs])
+    middles_s = [(run.source_start_s + run.source_end_s) / 2 for run in runs]
+    true_db = [
+        true_gain_db(truth, run.segment, middle_s)
+        for run, middle_s in zip(runs, middles_s, strict=True)
+    ]
+    off_db = np.array([run.gain_db for run in runs]) - true_db
     weights_s = np.array([run.output_s for run in runs])
     order = np.argsort(off_db, kind="stable")
     passed_s = np.cumsum(weights_s[order])
@@ -172,10 +177,9 @@ def level_error_db(clips: Sequence[Clip], truth: Truth) -> float | None:
     return float(np.average(np.abs(off_db - usual_db), weights=weights_s))
 
 
-def _true_gain_db(run: Run, truth: Truth) -> float:
-    """Return the gain that the truth has for a run: of the clip that plays it, or its segment."""
-    middle_s = (run.source_start_s + run.source_end_s) / 2
+def true_gain_db(truth: Truth, segment: Segment, time_s: float) -> float:
+    """Return the gain that the truth has at a time: of the clip that plays it, or its segment."""
     for clip in truth.clips:
-        if clip.source_start_s <= middle_s < clip.source_end_s:
+        if clip.source_start_s <= time_s < clip.source_end_s:
             return clip.gain_db
-    return run.segment.gain_db
+    return segment.gain_db

@@ -115,7 +115,7 @@ def case_picture(
     row_s = truth.duration_s / n_rows
     heights = [MEL_IN, TRUTH_IN, *(EDIT_IN for _ in edits)]
     height_in = n_rows * (sum(heights) + AXIS_IN) + HEAD_IN
-    layout = ConstrainedLayoutEngine(h_pad=0.015, hspace=0.0)
+    layout = ConstrainedLayoutEngine(h_pad=0.025, hspace=0.0)
     figure = Figure(figsize=(WIDTH_IN, height_in), layout=layout)
     grids = figure.subfigures(n_rows, 1, squeeze=False)[:, 0]
     mel = mel_db(signal)

@@ -19,6 +19,7 @@ from rl_editor.evaluation import (
     EditorResult,
     Estimate,
     Measure,
+    difference,
     estimates,
 )
 from rl_editor.materials import Material
@@ -26,6 +27,7 @@ from rl_editor.materials import Material
 ALL = "all"
 _BY_KIND = ("f1", "wanted_lost", "leaked")
 """Measures that are told for each kind of case as well."""
+_F1 = MEASURES[0]
 _TITLE = max(len(measure.title) for measure in MEASURES) + 1
 _CELL = 15
 """Width of the first column and of the others."""
@@ -47,7 +49,8 @@ def tables(results: Sequence[CaseResult], editors: Sequence[str], width: int) ->
     ]
     for start in range(0, len(editors), n_columns):
         shown = editors[start : start + n_columns]
-        parts += [_main_table(results, shown), _kind_table(results, shown)]
+        parts.append(_main_table(results, shown) + _difference_row(results, shown, editors[0]))
+        parts.append(_kind_table(results, shown))
         parts.append(_leak_table(results, shown))
     analysis = [c.analysis_s_per_min for c in results if c.analysis_s_per_min is not None]
     if analysis:
@@ -99,10 +102,11 @@ def _cells(
 def _cell(estimate: Estimate | None, form: str) -> str:
     if estimate is None:
         return "-"
-    half, nothing = (
-        format(value, form.lstrip("+")) for value in ((estimate.high - estimate.low) / 2.0, 0.0)
-    )
-    return f"{estimate.value:{form}}" + (f" \u00b1{half}" if half != nothing else "")
+    plain = form.lstrip("+")
+    half = format((estimate.high - estimate.low) / 2.0, plain)
+    is_zero = format(abs(estimate.value), plain) == format(0.0, plain)
+    value = format(0.0 if is_zero else estimate.value, form)
+    return value if half == format(0.0, plain) else f"{value} \u00b1{half}"
 
 
 def _main_table(results: Sequence[CaseResult], editors: Sequence[str]) -> str:
@@ -115,6 +119,14 @@ def _main_table(results: Sequence[CaseResult], editors: Sequence[str]) -> str:
         if cells is not None:
             lines.append(_row(measure.title, cells))
     return "\n".join(lines)
+
+
+def _difference_row(results: Sequence[CaseResult], shown: Sequence[str], base: str) -> str:
+    """Return a line with the difference in F1 from the first editor, if there is another."""
+    found = [difference(_F1, results, name, base) if name != base else None for name in shown]
+    if all(estimate is None for estimate in found):
+        return ""
+    return "\n" + _row(f"F1 - F1 of {base[:20]}", [_cell(e, "+.3f") for e in found])
 
 
 def _by_kind(results: Sequence[CaseResult]) -> dict[str, list[CaseResult]]:
@@ -161,19 +173,26 @@ def findings(
     summary = {
         group: {
             name: {
-                measure.key: None if found is None else dataclasses.asdict(found)
+                measure.key: _decomposed(estimates(measure, cases, [name])[name])
                 for measure in MEASURES
-                for found in [estimates(measure, cases, [name])[name]]
             }
             for name in editors
         }
         for group, cases in groups.items()
     }
+    f1_differences = {
+        name: _decomposed(difference(_F1, results, name, editors[0])) for name in editors[1:]
+    }
     return {
         "summary": summary,
+        "f1_differences_from_the_first": f1_differences,
         "cases": [_case_values(case) for case in results],
         "problems": list(problems),
     }
+
+
+def _decomposed(estimate: Estimate | None) -> dict[str, Any] | None:
+    return None if estimate is None else dataclasses.asdict(estimate)
 
 
 def _case_values(case: CaseResult) -> dict[str, Any]:

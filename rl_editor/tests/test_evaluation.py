@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 
@@ -11,9 +12,9 @@ import pytest
 import soundfile
 
 from rl_editor.cli import main
-from rl_editor.evaluation import MEASURES, CaseResult, EditorResult, Estimate, estimates
+from rl_editor.evaluation import MEASURES, CaseResult, EditorResult, Estimate, difference, estimates
 from rl_editor.tests.made_editor import SR, groove
-from rl_editor.tests.made_recordings import music
+from rl_editor.tests.made_recordings import cut_together, music
 from rl_editor.tests.test_bad_input import is_refused
 
 F1 = next(measure for measure in MEASURES if measure.key == "f1")
@@ -57,6 +58,7 @@ def test_keep_all_and_oracle_on_a_known_recording(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "1 recording, 0.00 hours" in printed
     assert "talk (of 2 s)" in printed
+    assert re.search(r"F1 - F1 of keep-all +- +\+0\.143", printed)
     assert "perfect" in printed
 
 
@@ -131,6 +133,22 @@ def test_sessions_and_finished_tracks_of_training_data(tmp_path):
         result = case["results"]["oracle"]
         assert result["edit"]["f1"] == pytest.approx(1.0, abs=1e-9)
         assert result["level_error_db"] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_pair_is_aligned_and_its_levels_count(tmp_path):
+    data, raw = tmp_path / "data", music(24.0, seed=5)
+    for folder in ("input", "desired_output"):
+        (data / folder).mkdir(parents=True)
+    soundfile.write(data / "input" / "jam_raw.wav", raw, SR)
+    edit = cut_together(raw, [(2.0, 10.0, 0.0), (14.0, 22.0, 6.0)])
+    soundfile.write(data / "desired_output" / "jam_edit.wav", edit, SR, "FLOAT")
+    found = evaluated(tmp_path, "--editor", "keep-all", "--editor", "oracle", folder="data")
+    assert [case["kind"] for case in found["cases"]] == ["pair"]
+    results = found["cases"][0]["results"]
+    assert results["keep-all"]["edit"]["precision"] == pytest.approx(16 / 24, abs=0.01)
+    assert results["keep-all"]["level_error_db"] == pytest.approx(3.0, abs=0.3)
+    assert results["oracle"]["edit"]["f1"] == pytest.approx(1.0, abs=1e-3)
+    assert results["oracle"]["level_error_db"] == pytest.approx(0.0, abs=1e-6)
 
 
 def test_a_random_edit_and_the_numbers_do_not_depend_on_the_processes(tmp_path):
@@ -230,6 +248,13 @@ def test_estimates_are_means_with_intervals():
     assert found["a"].high == pytest.approx(0.6 + spread, abs=0.004)
     assert found["b"] == Estimate(pytest.approx(0.9), pytest.approx(0.9), pytest.approx(0.9), 21)
     assert found["c"] is None
+
+
+def test_the_difference_of_two_editors_is_surer_than_either():
+    cases = [case_of(str(k), a=0.5 + 0.01 * k, b=0.52 + 0.01 * k) for k in range(21)]
+    found = difference(F1, [*cases, case_of("failed", a=0.1)], "b", "a")
+    assert found.n == 21
+    assert (found.low, found.value, found.high) == pytest.approx((0.02, 0.02, 0.02))
 
 
 def test_cut_errors_are_the_median_over_all_cuts():
