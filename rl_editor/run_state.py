@@ -69,8 +69,8 @@ def capture(learner: Learner) -> RunState:
     }
     arrays["random.numpy"] = generator_words(learner.rng)
     arrays["random.torch"] = torch.get_rng_state().numpy().copy()
-    for device in range(torch.cuda.device_count()):
-        arrays[f"random.cuda{device}"] = torch.cuda.get_rng_state(device).numpy().copy()
+    if torch.cuda.is_available():
+        arrays["random.cuda"] = torch.cuda.get_rng_state().numpy().copy()
     own = [example.own for example in learner.examples]
     arrays["own_choices"] = np.concatenate([np.zeros(0, dtype=bool), *own])
     if learner.schedule is not None:
@@ -101,10 +101,8 @@ def restore(learner: Learner, state: RunState) -> Observations | None:
             group["lr"] = rate
     learner.rng.bit_generator.state = generator_from(arrays["random.numpy"]).bit_generator.state
     torch.set_rng_state(torch.from_numpy(arrays["random.torch"].copy()))
-    for device in range(torch.cuda.device_count()):
-        if f"random.cuda{device}" in arrays:
-            words = torch.from_numpy(arrays[f"random.cuda{device}"].copy())
-            torch.cuda.set_rng_state(words, device)
+    if torch.cuda.is_available() and "random.cuda" in arrays:
+        torch.cuda.set_rng_state(torch.from_numpy(arrays["random.cuda"].copy()))
     ends = np.cumsum([len(example.own) for example in learner.examples])[:-1]
     for example, own in zip(learner.examples, np.split(arrays["own_choices"], ends), strict=False):
         example.own = own.copy()

@@ -218,6 +218,8 @@ def test_a_run_that_is_killed_five_times_comes_to_the_same(tmp_path, subprocesse
     assert start_run(whole, settings).wait(timeout=200) == 0
     expected = outcome(small_config(whole, **settings))
     settings["subprocess"] = subprocesses
+    if not subprocesses:  # writes all the time, so that it is killed in the middle of that too
+        settings["checkpoint_minutes"] = 0
     rng = np.random.default_rng(int(subprocesses))
     log = Path(killed, "models", "log.jsonl")
     n_kills, aims = 0, sorted(rng.choice(np.arange(1, 33), 5, replace=False).tolist())
