@@ -6,8 +6,10 @@ its kind are kept as `checkpoint-STAGE-NUMBER.pt`. Every one appears whole or no
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ from rl_editor.checkpoint import Checkpoint, save
 from rl_editor.errors import UserError
 
 BEST, LATEST = "best.pt", "latest.pt"
+LOCK = ".lock"
 LOG_BYTES = 4_000_000
 """Room for the logs of some thousand updates (1.5 kB each as text, as much in TensorBoard)."""
 _KEPT = re.compile(r"checkpoint-[a-z]+-\d+\.pt")
@@ -36,7 +39,7 @@ def save_folder(path: str | Path, n_bytes: int = 0) -> Iterator[Path]:
         n_bytes: what the run will need there; as much is written once and removed again.
 
     Raises:
-        UserError: nothing can be written there, or not that much.
+        UserError: nothing can be written there, or not that much, or another run is at work there.
     """
     folder = Path(path)
     missing = list(takewhile(lambda place: not place.exists(), (folder, *folder.parents)))
@@ -58,7 +61,8 @@ def save_folder(path: str | Path, n_bytes: int = 0) -> Iterator[Path]:
                 f"is no room for that ({error.strerror}); make room, choose another folder with "
                 "--save_dir or keep fewer checkpoints (--keep_checkpoints)."
             ) from error
-        yield folder
+        with _alone(folder):
+            yield folder
     except BaseException:
         for place in missing:
             with suppress(OSError):  # holds something, or was never made
@@ -129,6 +133,45 @@ def _same_file(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:  # a file system without links
         target.write_bytes(source.read_bytes())
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a folder; the lock ends with the process, however that ends.
+
+    Raises:
+        UserError: another run is at work there.
+    """
+    path = folder / LOCK
+    with path.open("ab") as file:
+        try:
+            _lock(file.fileno())
+        except (BlockingIOError, PermissionError) as error:
+            raise UserError(
+                f"another run is at work in the folder {folder}; wait for it, or choose another "
+                "folder with --save_dir."
+            ) from error
+        try:
+            yield
+        finally:
+            if sys.platform != "win32":  # there a file that is open cannot be removed
+                path.unlink(missing_ok=True)
+
+
+def _lock(descriptor: int) -> None:
+    """Lock a file, as far as its file system can."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        return
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise
 
 
 def _try_to_write(folder: Path, n_bytes: int) -> None:

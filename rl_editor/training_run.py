@@ -99,7 +99,8 @@ class Run:
             run.epoch = int(start_from.metrics.get("epoch", 0))
             run._go_on(start_from)
         agent.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-        if run.goes_on_from is None and start_from is not None:
+        stays = run.goes_on_from is not None and _is_in(config.train.checkpoint, run.save_dir)
+        if start_from is not None and not stays:
             _keep(run.save_dir / LATEST, "a run begins anew", view)
         run.best_f1 = standing_f1(run.save_dir / BEST, data, view.say)
         return run

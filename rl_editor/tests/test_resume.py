@@ -99,10 +99,14 @@ def test_the_run_of_a_kept_checkpoint_goes_on_in_another_folder(tmp_path, uninte
     flags = ["--checkpoint", str(folder / kept[0]), "--save_dir", str(tmp_path / "other")]
     other, start = train.parse(flags)
     assert other.train.epochs == 4
+    stood = tmp_path / "other" / "latest.pt"
+    stood.parent.mkdir()
+    stood.write_bytes((folder / "latest.pt").read_bytes())
     train.train(other, start)
     arrays, lines = outcome(other)
     assert_same((arrays, lines), (uninterrupted[0], uninterrupted[1][-2:]))
     assert (tmp_path / "other" / "best.pt").exists()
+    assert stood.with_name("latest.old.pt").exists()
 
 
 def test_a_finished_run_is_left_alone_and_goes_on_when_more_is_asked_for(

@@ -1,6 +1,8 @@
 """The folder of a run: room for it, what is kept in it, what is set aside."""
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -113,7 +115,23 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
         path.write_bytes(b"half")
     os.utime(old, (0, 0))
     with save_folder(tmp_path):
-        assert [path.name for path in tmp_path.iterdir()] == [young.name]
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", young.name]
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path):
+    code = (
+        "import sys; from rl_editor.run_folder import save_folder\n"
+        "with save_folder(sys.argv[1]): print('in', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline().strip() == b"in"
+        with pytest.raises(UserError, match="another run is at work in the folder"):
+            save_folder(tmp_path).__enter__()
+        other.kill()
+    with save_folder(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_setting_aside_never_replaces(tmp_path):
