@@ -53,9 +53,7 @@ def measured_joins(clips: Sequence[Clip], reader: SampleReader, grid: BeatGrid) 
         b.timeline_samples(sr)[0] + overlap // 2
         for (_, b), overlap in zip(joined, overlaps, strict=True)
     ]
-    half = seconds_to_samples(NEIGHBOURHOOD_S, sr)
-    output = np.pad(_mono_output(clips, reader), half)
-    excerpts = np.array([output[middle : middle + 2 * half] for middle in middles])
+    excerpts = _excerpts(clips, reader, np.array(middles))
     errors_ms = np.array(
         [
             beat_error_ms(a, b, samples_to_seconds(overlap, sr), grid)
@@ -108,8 +106,15 @@ def _next_beat(time_s: float, grid: BeatGrid) -> tuple[float, float]:
     return float(edges_s[beat + 1]) - time_s, float(edges_s[beat + 1] - edges_s[beat])
 
 
-def _mono_output(clips: Sequence[Clip], reader: SampleReader) -> NDArray[np.float64]:
+def _excerpts(
+    clips: Sequence[Clip], reader: SampleReader, middles: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Return the mono output around some samples of it, [K, 2 * NEIGHBOURHOOD_S * sr].
+
+    The output is mixed block by block: an hour of it at once would take a gigabyte.
+    """
     info = reader.info
+    half = seconds_to_samples(NEIGHBOURHOOD_S, info.sample_rate)
     edl = EditDecisionList(
         source=Source("", "", info.sample_rate, info.channels, info.duration_s),
         duration_s=samples_to_seconds(timeline_length(clips, info.sample_rate), info.sample_rate),
@@ -117,4 +122,13 @@ def _mono_output(clips: Sequence[Clip], reader: SampleReader) -> NDArray[np.floa
         decisions=(),
         grid=EdlGrid((), (), 4, 120.0),
     )
-    return np.concatenate([block.mean(axis=1) for block in mixed_blocks(edl, reader)])
+    excerpts = np.zeros((len(middles), 2 * half), dtype=np.float32)
+    start = 0
+    for block in mixed_blocks(edl, reader):
+        mono, stop = block.mean(axis=1), start + len(block)
+        for k in np.flatnonzero((middles + half > start) & (middles - half < stop)):
+            first = middles[k] - half
+            low, high = max(first, start), min(first + 2 * half, stop)
+            excerpts[k, low - first : high - first] = mono[low - start : high - start]
+        start = stop
+    return excerpts

@@ -55,7 +55,7 @@ def add_evaluate_command(commands: Any) -> None:
         action="store_true",
         help="finished tracks in FOLDER/reference count too: nothing of them is to go",
     )
-    parser.add_argument("--each", action="store_true", help="a line for each recording")
+    parser.add_argument("--each", action="store_true", help="a line for each recording and flaw")
     parser.add_argument("--json", metavar="FILE", help="write every number there")
     parser.add_argument("--pictures", metavar="DIR", help="draw a picture of each recording there")
     parser.add_argument("--jobs", type=int, help="processes at a time; else one for each core")
@@ -65,7 +65,13 @@ def add_evaluate_command(commands: Any) -> None:
 def _evaluate(arguments: argparse.Namespace) -> int:
     from rl_editor.data_commands import n_processes
     from rl_editor.evaluation import evaluate_cases
-    from rl_editor.evaluation_report import case_table, findings, tables, write_findings
+    from rl_editor.evaluation_report import (
+        case_table,
+        findings,
+        tables,
+        tag_table,
+        write_findings,
+    )
     from rl_editor.progress import Counting
 
     jobs = n_processes(arguments)
@@ -90,7 +96,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             "above say why."
         )
     if arguments.each:
-        print(case_table(results, names), end="\n\n")
+        for part in (case_table(results, names), tag_table(results, names)):
+            print(part, end="\n\n" if part else "")
     print(tables(results, names, _width()))
     if arguments.json is not None:
         write_findings(Path(arguments.json), findings(results, names, problems))

@@ -73,6 +73,25 @@ def case_table(results: Sequence[CaseResult], editors: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
+def tag_table(results: Sequence[CaseResult], editors: Sequence[str]) -> str:
+    """Return F1 over the cases of each tag, worst for the first editor first; "" without tags."""
+    groups: dict[str, list[CaseResult]] = {}
+    for case in results:
+        for tag in case.tags:
+            groups.setdefault(tag, []).append(case)
+    found = {tag: estimates(_F1, cases, editors) for tag, cases in groups.items()}
+
+    def first_f1(tag: str) -> float:
+        estimate = found[tag][editors[0]]
+        return 1.0 if estimate is None else estimate.value
+
+    lines = [_row("F1 by what goes wrong", list(editors))] if groups else []
+    for tag in sorted(groups, key=lambda tag: (first_f1(tag), tag)):
+        cells = [_cell(found[tag][name], _F1.form) for name in editors]
+        lines.append(_row(f"  {tag} ({len(groups[tag])})", cells))
+    return "\n".join(lines)
+
+
 def _case_cell(result: EditorResult | None) -> str:
     if result is None:
         return "failed"

@@ -49,3 +49,11 @@ def test_a_jump_into_a_much_louder_passage_stands_out_without_a_crossfade_too():
 def test_the_beat_is_as_late_as_the_grid_says(end_s, start_s, error_ms):
     before, after = Clip(2.0, end_s), Clip(start_s, 12.0)
     assert beat_error_ms(before, after, 0.0, GRID) == pytest.approx(error_ms, abs=0.1)
+
+
+def test_an_excerpt_is_the_same_wherever_blocks_of_the_output_end(monkeypatch):
+    from rl_editor import render
+
+    whole = joins_of((0.0, 4.0), (8.0, 12.0), (0.0, 2.0))
+    monkeypatch.setattr(render, "BLOCK_SAMPLES", 3000)
+    assert joins_of((0.0, 4.0), (8.0, 12.0), (0.0, 2.0)) == whole

@@ -46,7 +46,7 @@ def evaluated(tmp_path, *arguments, folder="cases"):
 
 
 def test_keep_all_and_oracle_on_a_known_recording(tmp_path, capsys):
-    write_case(tmp_path / "cases")
+    write_case(tmp_path / "cases", tags=["talk"])
     found = evaluated(tmp_path, "--editor", "keep-all", "--editor", "perfect=oracle", "--each")
     results = found["cases"][0]["results"]
     assert results["keep-all"]["edit"]["precision"] == pytest.approx(0.75)
@@ -58,6 +58,7 @@ def test_keep_all_and_oracle_on_a_known_recording(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "1 recording, 0.00 hours" in printed
     assert "talk (of 2 s)" in printed
+    assert re.search(r"talk \(1\) +0\.857 +1\.000", printed)
     assert re.search(r"F1 - F1 of keep-all +- +\+0\.143", printed)
     assert "perfect" in printed
 
