@@ -89,7 +89,14 @@ def test_a_run_leaves_checkpoints_and_a_log(tmp_path, made_tasks):
     assert [line["stage"] for line in lines] == ["cloning"] * 2 + ["ppo"] * 2
     expected = {"approx_kl", "clip_fraction", "entropy", "explained_variance", "cloning_loss"}
     expected |= {"actions/KEEP", "seconds/rollout", "seconds/update", "validation/f1", "episodes"}
+    expected |= {f"entropy/{head}" for head in ("type", "size", "amount")}
+    expected |= {"sizes/BAR", "amounts/NEUTRAL", "gradient_norm", "gradient_norm_max"}
+    expected |= {"samples/rollout", "samples/update", "seconds/evaluation"}
     assert expected <= set(lines[-1])
+    assert lines[-1]["samples/rollout"] == 16  # 8 steps of 2 episodes, learnt from 4 times
+    assert lines[-1]["samples/update"] == 64
+    of_cloning = {"loss", "lr", "gradient_norm", "samples/cloning", "seconds/cloning"}
+    assert of_cloning <= set(lines[0])
     assert max(line.get("validation/f1", 0.0) for line in lines) == pytest.approx(
         loaded.metrics["validation_f1"]
     )
