@@ -57,18 +57,11 @@ def train(config: Config, start_from: Checkpoint | None = None) -> Path:
         UserError: about the folders, the data, the settings or a package that is missing.
     """
     check_data_dir(config.train.data_dir)
-    try:
-        import torch
-    except ImportError as error:
-        raise missing_package("torch") from error
-    from rl_editor.agent import Agent
-    from rl_editor.run_folder import BEST, LATEST, bytes_needed, save_folder
+    n_bytes = _room_needed(config)
+    from rl_editor.run_folder import BEST, LATEST, save_folder
     from rl_editor.run_view import RunView
     from rl_editor.training_run import Run, unfinished
 
-    with torch.device("meta"):  # counts the weights without making them
-        n_weights = sum(p.numel() for p in Agent(config.agent, N_INPUTS).parameters())
-    n_bytes = bytes_needed(n_weights, config.train.keep_checkpoints)
     with save_folder(config.train.save_dir, n_bytes) as folder, RunView() as view:
         data = load_training_data(config, view.say)
         if start_from is None and (start_from := unfinished(config, data, view)) is not None:
@@ -96,6 +89,20 @@ def train(config: Config, start_from: Checkpoint | None = None) -> Path:
             f"best F1 on {data.judged_on} pieces: {max(run.best_f1, 0.0):.3f}; {folder / BEST}"
         )
     return folder / BEST
+
+
+def _room_needed(config: Config) -> int:
+    """Return what a run writes, bytes; needs torch, which it tells where that is missing."""
+    try:
+        import torch
+    except ImportError as error:
+        raise missing_package("torch") from error
+    from rl_editor.agent import Agent
+    from rl_editor.run_folder import bytes_needed
+
+    with torch.device("meta"):  # counts the weights without making them
+        n_weights = sum(p.numel() for p in Agent(config.agent, N_INPUTS).parameters())
+    return bytes_needed(n_weights, config.train.keep_checkpoints)
 
 
 def _clone(run: Run, log: RunLog) -> None:
