@@ -10,16 +10,13 @@ its order and with its sound (mean, least), edits that are the same clip by clip
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import numpy as np
 
-from rl_editor.demonstrations import demonstrate
+from rl_editor.demonstrations import demonstrate, edit_context
 from rl_editor.edit_state import EditState
 from rl_editor.materials import Material
-from rl_editor.tests.made_edits import random_edit, uneven_grid
-from rl_editor.tests.made_up import made_up_track
-from rl_editor.track import Track
+from rl_editor.tests.made_edits import random_edit, uneven_track
 from rl_editor.truth import Segment, Truth
 
 N_EDITS, N_BEATS = 60, 600
@@ -30,24 +27,19 @@ OTHER_SHARES = (0.05, 0.1, 0.2, 0.3, 1.0)
 def measure(seed: int, other_share: float) -> tuple[float, bool, float] | None:
     """Return share, sameness and seconds of one edit; None if it plays nothing."""
     rng = np.random.default_rng(seed)
-    grid = uneven_grid(N_BEATS, rng)
-    edit = random_edit(grid, rng, other_share)
+    track = uneven_track(N_BEATS, rng)
+    edit = random_edit(track, rng, other_share)
     if not edit.spans():
         return None
-    segment = Segment(0.0, grid.duration_s, Material.MUSIC, True, piece_start_s=0.0)
+    duration_s = track.grid.duration_s
+    segment = Segment(0.0, duration_s, Material.MUSIC, True, piece_start_s=0.0)
     started = time.perf_counter()
-    made = demonstrate(_on(grid), Truth(grid.duration_s, (segment,), edit.clips()))
+    made = demonstrate(track, Truth(duration_s, (segment,), edit.clips()))
     taken_s = time.perf_counter() - started
-    state = EditState.begin(edit.context)
+    state = EditState.begin(edit_context(track))
     for action in made.actions:
         state = state.step(action)
     return made.replayed_share, state.spans() == edit.spans(), taken_s
-
-
-def _on(grid) -> Track:
-    track = made_up_track(grid.n_beats)
-    n_samples = round(grid.duration_s * track.sample_rate)
-    return replace(track, grid=grid, n_samples=n_samples, features=track.features[:, :1])
 
 
 def main() -> None:

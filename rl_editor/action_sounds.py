@@ -1,8 +1,5 @@
 """Which action comes nearest to what was done to a clip.
 
-What an action makes of its span is asked of the interpreter, so that this knows nothing of its
-own about actions.
-
 In: a `Clip`'s processing as `Sound`. Out: type and amount, and how far that is from the clip.
 """
 
@@ -13,12 +10,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from rl_editor.actions import FADE_CURVES, GAIN_DB, Action, ActionType, Amount, Size
-from rl_editor.config import EpisodeConfig
-from rl_editor.edit_state import EditState
+from rl_editor.actions import AMOUNT_EXISTS, FADE_CURVES, GAIN_DB, ActionType, Amount
 from rl_editor.edl import Clip
 from rl_editor.effects import FADE_CURVES as FADE_LAWS
-from rl_editor.grid import steady_grid
+from rl_editor.sound_table import PLAYED_SOUNDS
 from rl_editor.spans import Sound
 
 TOLERANCE = 0.5
@@ -34,22 +29,14 @@ _STEPS = {
 }
 
 
-@lru_cache(maxsize=1)
-def played_sounds() -> dict[tuple[ActionType, Amount], Sound]:
-    """Return the sound of each action that plays its span once, in its place.
-
-    GAIN with the amount NEUTRAL is not among them: its level depends on the clip before.
-    """
-    start = EditState.start(steady_grid(0.5), None, EpisodeConfig())
-    sounds = {}
-    for kind, amount in zip(*np.nonzero(start.masks().amount), strict=True):
-        if not start.masks().type[kind]:
-            continue
-        action = Action(ActionType(int(kind)), Size.BEAT, Amount(int(amount)))
-        placed = start.step(action).arrangement.placed
-        if [(span.start, span.end) for span in placed] == [(0, 1)]:
-            sounds[action.type, action.amount] = placed[0].sound
-    return sounds
+SOUND_OF: dict[tuple[ActionType, Amount], Sound] = {
+    (kind, amount): sounds[amount]
+    for kind, sounds in PLAYED_SOUNDS.items()
+    for amount in Amount
+    if AMOUNT_EXISTS[kind, amount] and (kind, amount) != (ActionType.GAIN, Amount.NEUTRAL)
+}
+"""The sound of each action that plays its span once, in its place; of GAIN NEUTRAL it depends on
+the clip before."""
 
 
 def clip_sound(clip: Clip) -> Sound:
@@ -90,20 +77,22 @@ def differences(one: Sound, other: Sound) -> tuple[str, ...]:
 
 def nearest_action(sound: Sound) -> tuple[ActionType, Amount]:
     """Return the type and amount whose sound is nearest; KEEP where nothing comes nearer."""
-    sounds = played_sounds()
     keep = (ActionType.KEEP, Amount.NEUTRAL)
 
     def order(act: tuple[ActionType, Amount]) -> tuple[int, float, bool]:
-        different = len(differences(sounds[act], sound))
-        return different, sum(steps(sounds[act], sound).values()), act != keep
+        different = len(differences(SOUND_OF[act], sound))
+        return different, sum(steps(SOUND_OF[act], sound).values()), act != keep
 
-    return min(sounds, key=order)
+    return min(SOUND_OF, key=order)
 
 
 def matches_level(gain_db: float, matching_db: float) -> bool:
-    """Return whether a level is that of the clip before rather than one of the fixed steps."""
-    fixed = min(abs(gain_db - step) for step in (*GAIN_DB, 0.0))
-    return abs(gain_db - matching_db) < min(fixed, TOLERANCE * _STEPS["level"][1])
+    """Return whether a change of level matches the clip before rather than being a fixed step."""
+    tolerance_db = TOLERANCE * _STEPS["level"][1]
+    if abs(gain_db) <= tolerance_db:
+        return False  # no change at all
+    fixed_db = min(abs(gain_db - step_db) for step_db in GAIN_DB)
+    return abs(gain_db - matching_db) < min(fixed_db, tolerance_db)
 
 
 @lru_cache(maxsize=16)

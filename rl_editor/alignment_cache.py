@@ -12,9 +12,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from rl_editor import alignment, alignment_truth
+from rl_editor import alignment, alignment_clips, alignment_truth
 from rl_editor.alignment import EditSpan
-from rl_editor.alignment_clips import clips_of, mastering_words
 from rl_editor.audio import read_mono
 from rl_editor.cache import Cache, file_sha256, track_key
 from rl_editor.config import AnalysisConfig, to_dict
@@ -22,7 +21,7 @@ from rl_editor.edit_list_truth import edit_list_truth
 from rl_editor.truth import Truth
 from rl_editor.truth_store import store_truth, stored_truth
 
-ALIGNMENT_VERSION = 6
+ALIGNMENT_VERSION = 7
 """Raised when pairs are aligned in another way, or an alignment says something else."""
 _REFUSED_SHARE = "refused_share"
 """Field, in the entry of files that do not belong together, of the share that was found."""
@@ -47,7 +46,9 @@ def aligned_truth(raw_path: Path, edit_path: Path, cache: Cache | None) -> Truth
         alignment.check_related(*files, aligned.matched_share)
         sr = AnalysisConfig().sr
         found = alignment_truth.truth(aligned, read_mono(raw_path, sr), sr)
-        found = dataclasses.replace(found, clips=clips_of(aligned), notes=mastering_words(aligned))
+        found = dataclasses.replace(
+            found, clips=alignment_clips.clips_of(aligned), notes=alignment_clips.notes(aligned)
+        )
         store_truth(key, found, cache)
     return found
 

@@ -3,7 +3,7 @@
 What was done to the whole edit (its level, its speed, its pitch) is mastering, not editing: a clip
 says what was done to its span beyond that.
 
-In: `Alignment`. Out: `Clip`s in the order of the edit, and a sentence about the whole.
+In: `Alignment`. Out: `Clip`s in the order of the edit, and sentences about what is not in them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ import numpy as np
 
 from rl_editor.alignment import Alignment, EditSpan
 from rl_editor.edl import Clip
+from rl_editor.units import format_time
 
 MIN_SPEED_CHANGE, MIN_SEMITONES = 0.002, 0.05
 """Less of the whole edit is not told."""
+MIN_FOREIGN_S = 0.5
+"""Less than this from elsewhere is not told."""
 
 
 def clips_of(alignment: Alignment) -> tuple[Clip, ...]:
@@ -38,11 +41,18 @@ def clips_of(alignment: Alignment) -> tuple[Clip, ...]:
     )
 
 
-def mastering_words(alignment: Alignment) -> tuple[str, ...]:
-    """Return a sentence about the speed and pitch of the whole edit, if they are other ones."""
+def notes(alignment: Alignment) -> tuple[str, ...]:
+    """Return sentences about the speed and pitch of the whole edit, and about what is foreign."""
     if not alignment.spans:
         return ()
-    _, speed, semitones = _usual(alignment.spans)
+    found_s = sum(span.edit_end_s - span.edit_start_s for span in alignment.spans)
+    foreign_s = alignment.edit_duration_s - found_s
+    foreign = f"{format_time(foreign_s)} of the edit is not from this recording."
+    return (*_mastering(alignment.spans), *([foreign] if foreign_s > MIN_FOREIGN_S else []))
+
+
+def _mastering(spans: tuple[EditSpan, ...]) -> tuple[str, ...]:
+    _, speed, semitones = _usual(spans)
     words = []
     if abs(speed - 1.0) > MIN_SPEED_CHANGE:
         words.append(f"{speed:.3f} times as fast")

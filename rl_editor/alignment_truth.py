@@ -5,6 +5,7 @@ Input: an `Alignment` and the raw signal; output: the `Truth` over the raw recor
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 
@@ -35,9 +36,9 @@ DOUBT = 0.15
 def truth(alignment: Alignment, raw_signal: NDArray[np.float32], sr: int) -> Truth:
     """Return what the human edit says about the raw recording.
 
-    Used seconds are wanted music, with the span's confidence, or where it fits worse than
-    elsewhere with that of the second; of a passage that the edit uses
-    twice, the first use gives its place in the piece. Where the edit's speed was changed, the
+    Used seconds are wanted music, with the span's confidence; a span with seconds that fit much
+    worse is parted there, each part with the mean of its own seconds. Of a passage that the edit
+    uses twice, the first use gives its place in the piece. Where the edit's speed was changed, the
     piece's time is that of the raw recording: each span takes as long as there.
 
     Unused seconds are not wanted, with the matched share of the edit as confidence: what was
@@ -94,9 +95,9 @@ def _parts(
     """Return (start_s, end_s, confidence) of parts of a span that tile [start_s, end_s) of the raw.
 
     The seconds of the edit that fit worse than the span as a whole are parts of their own. A
-    second that lies half outside the span says nothing about it.
+    second of which more than half lies outside the span says nothing about it.
     """
-    first, last = round(span.edit_start_s), round(span.edit_end_s)
+    first, last = math.ceil(span.edit_start_s - 0.5), math.floor(span.edit_end_s + 0.5)
     seconds = np.array(alignment.confidence[first:last])
     doubtful = seconds < span.confidence - DOUBT
     changes = np.flatnonzero(doubtful[1:] != doubtful[:-1]) + 1

@@ -17,12 +17,12 @@ from typing import NamedTuple
 import numpy as np
 
 from rl_editor.action_sounds import (
+    SOUND_OF,
     clip_sound,
     differences,
     fade_amount,
     matches_level,
     nearest_action,
-    played_sounds,
 )
 from rl_editor.actions import ActionType, Amount
 from rl_editor.edit_state import EditContext
@@ -35,8 +35,8 @@ WANTED_SHARE = 0.5
 """A beat is in the edit when at least this share of it is wanted."""
 SAME_PLACE_BEATS = 0.5
 """Clips follow each other in the recording when the gap between them is at most this."""
-MIN_FOREIGN_S = 0.5
-"""Less than this in an edit that comes from elsewhere is not told."""
+MIN_REPEAT_S = 0.02
+"""Less than this that is heard twice belongs to a crossfade."""
 FADE_TOLERANCE_BEATS = 0.5
 """A fade may become this much longer or shorter."""
 
@@ -131,44 +131,48 @@ class _Writing:
 def script(context: EditContext, clips: Sequence[Clip]) -> Script:
     """Return the parts that play clips, which are in output order, on the beats of a recording."""
     writing = _Writing(context)
-    for passage in _passages(context, clips):
+    for passage in _passages(writing, clips):
         for start, end, clip in _on_beats(context, passage):
             _write(writing, start, end, clip)
-    foreign_s = _gaps_s(clips)
-    if foreign_s > MIN_FOREIGN_S:
-        writing.lost["is not from this recording"] = [(foreign_s, "")]
     return Script(tuple(writing.parts), tuple(_sentence(*lost) for lost in writing.lost.items()))
 
 
 def _sentence(what: str, clips: Sequence[tuple[float, str]]) -> str:
     seconds, particulars = zip(*clips, strict=True)
     in_clips = f" in {len(clips)} clips" if len(clips) > 1 else ""
-    example = f" ({'such as ' if len(clips) > 1 else ''}{particulars[0]})" if particulars[0] else ""
-    return f"{format_time(sum(seconds))} of the edit{in_clips} {what}{example}."
+    example = f"such as {particulars[0]}" if len(clips) > 1 else particulars[0]
+    return f"{format_time(sum(seconds))} of the edit{in_clips} {what} ({example})."
 
 
-def _gaps_s(clips: Sequence[Clip]) -> float:
-    """Return how much of the output before the last clip's end no clip plays, s."""
-    end_s = gaps_s = 0.0
-    for clip in clips:
-        gaps_s += max(0.0, clip.timeline_start_s - end_s)
-        length_s = (clip.source_end_s - clip.source_start_s) / clip.rate
-        end_s = max(end_s, clip.timeline_start_s + length_s)
-    return gaps_s
-
-
-def _passages(context: EditContext, clips: Sequence[Clip]) -> list[list[Clip]]:
+def _passages(writing: _Writing, clips: Sequence[Clip]) -> list[list[Clip]]:
     """Return clips that follow each other in the recording as they do in the output, together."""
+    context = writing.context
     passages: list[list[Clip]] = []
     for clip in clips:
         last = passages[-1][-1] if passages else None
         if last is not None and not (clip.reverse or last.reverse):
-            gap = _place(context, clip.source_start_s) - _place(context, last.source_end_s)
+            follows_s = _follows_s(last, clip)
+            start = _place(context, clip.source_start_s)
+            gap = start - _place(context, follows_s)
             if abs(gap) <= SAME_PLACE_BEATS:
+                if follows_s - clip.source_start_s > MIN_REPEAT_S:
+                    beat = min(int(start), context.lines.n_beats - 1)
+                    over = f"over {follows_s - clip.source_start_s:.2f} s"
+                    writing.lose("plays less than half a beat again", beat, beat + 1, over)
                 passages[-1].append(clip)
                 continue
         passages.append([clip])
     return passages
+
+
+def _follows_s(clip: Clip, following: Clip) -> float:
+    """Return what of the recording a clip would have to start with to go on after another one.
+
+    Where they overlap on the timeline, both play the same.
+    """
+    length_s = (clip.source_end_s - clip.source_start_s) / clip.rate
+    overlap_s = clip.timeline_start_s + length_s - following.timeline_start_s
+    return clip.source_end_s - max(0.0, overlap_s) * clip.rate
 
 
 def _place(context: EditContext, time_s: float) -> float:
@@ -185,6 +189,8 @@ def _on_beats(context: EditContext, passage: Sequence[Clip]) -> list[tuple[int, 
     """
     first = int(_place(context, min(clip.source_start_s for clip in passage)))
     last = int(np.ceil(_place(context, max(clip.source_end_s for clip in passage))))
+    if first >= last:
+        return []
     edges_s = context.edges_s[first : last + 1]
     played_s = np.array(
         [
@@ -205,8 +211,13 @@ def _on_beats(context: EditContext, passage: Sequence[Clip]) -> list[tuple[int, 
 def _write(writing: _Writing, start: int, end: int, clip: Clip) -> None:
     """Add the parts of one clip: a fade, what lies between, a fade."""
     sound = clip_sound(clip)
-    body_start = _fade_in_end(writing, start, end, clip)
-    body_end = _fade_out_start(writing, body_start, end, clip)
+    body_start, body_end = start, end
+    if not clip.reverse:
+        body_start = _fade_in_end(writing, start, end, clip)
+        body_end = _fade_out_start(writing, body_start, end, clip)
+    elif max(clip.fade_in_s, clip.fade_out_s) > 0.5 * _beat_s(writing, start):
+        what = "fades and is played backwards, which no single action does"
+        writing.lose(what, start, end, _words(sound))
     if body_start > start:
         _write_fade(writing, start, body_start, sound, ActionType.FADE_IN, clip.fade_in_curve)
     if body_end > body_start:
@@ -219,7 +230,7 @@ def _fade_in_end(writing: _Writing, start: int, end: int, clip: Clip) -> int:
     """Return the beat where a fade at the start of a clip ends; `start` without one."""
     ends = {int(e) for e in writing.context.lines.span_end[start] if start < e <= end}
     spans = [(start, e) for e in sorted(ends)]
-    span = _fade_span(writing, spans, clip.fade_in_s * clip.rate, "in")
+    span = _fade_span(writing, spans, clip.fade_in_s * clip.rate, (start, "in"))
     return start if span is None else span[1]
 
 
@@ -227,26 +238,37 @@ def _fade_out_start(writing: _Writing, start: int, end: int, clip: Clip) -> int:
     """Return the beat where a fade at the end of a clip begins; `end` without one."""
     reaches = writing.context.lines.span_end[start:end] == end
     spans = [(start + int(i), end) for i in np.flatnonzero(reaches.any(axis=1))]
-    span = _fade_span(writing, spans, clip.fade_out_s * clip.rate, "out")
+    span = _fade_span(writing, spans, clip.fade_out_s * clip.rate, (end - 1, "out"))
     return end if span is None else span[0]
 
 
 def _fade_span(
-    writing: _Writing, spans: Sequence[tuple[int, int]], length_s: float, side: str
+    writing: _Writing, spans: Sequence[tuple[int, int]], length_s: float, side: tuple[int, str]
 ) -> tuple[int, int] | None:
-    """Return the span whose length is nearest to a fade's, or None where none is near."""
+    """Return the span whose length is nearest to a fade's, or None where none is near.
+
+    `side` names the clip's beat at that end, and the end.
+    """
     edges_s = writing.context.edges_s
-    if not spans:
-        return None
-    start, end = min(spans, key=lambda s: abs(edges_s[s[1]] - edges_s[s[0]] - length_s))
-    beat_s = float(edges_s[end] - edges_s[start]) / (end - start)
+    beat, words = side
+    beat_s = _beat_s(writing, beat)
     if length_s < 0.5 * beat_s:
         return None
-    if abs(edges_s[end] - edges_s[start] - length_s) > FADE_TOLERANCE_BEATS * beat_s:
-        over = f"over {length_s:.1f} s"
-        writing.lose(f"fades {side} over what is no span of the grid", start, end, over)
-        return None
-    return start, end
+    found = min(spans, key=lambda s: abs(edges_s[s[1]] - edges_s[s[0]] - length_s), default=None)
+    if found is not None:
+        start, end = found
+        beat_s = float(edges_s[end] - edges_s[start]) / (end - start)
+        if abs(edges_s[end] - edges_s[start] - length_s) <= FADE_TOLERANCE_BEATS * beat_s:
+            return found
+    over = f"over {length_s:.1f} s"
+    writing.lose(f"fades {words} over what is no span of the grid", beat, beat + 1, over)
+    return None
+
+
+def _beat_s(writing: _Writing, beat: int) -> float:
+    """Return the length of a beat."""
+    edges_s = writing.context.edges_s
+    return float(edges_s[beat + 1] - edges_s[beat])
 
 
 def _write_fade(
@@ -258,7 +280,7 @@ def _write_fade(
     if different:
         what = f"fades and has another {' and '.join(different)}, which no single action does"
         writing.lose(what, start, end, _words(sound))
-    made = played_sounds()[kind, amount]
+    made = SOUND_OF[kind, amount]
     writing.add(Part(start, end, kind, amount, made, is_exact=not different))
 
 
@@ -272,7 +294,7 @@ def _write_body(writing: _Writing, start: int, end: int, sound: Sound) -> None:
             writing.add(Part(start, end, ActionType.GAIN, Amount.NEUTRAL, made))
             return
     kind, amount = nearest_action(sound)
-    part = Part(start, end, kind, amount, played_sounds()[kind, amount])
+    part = Part(start, end, kind, amount, SOUND_OF[kind, amount])
     if differences(sound, part.sound):
         names = " and ".join(differences(sound, AS_IT_IS))
         what = f"has another {names}, which no single action does"

@@ -219,11 +219,12 @@ def _joined_tables(first: CopyTable, second: CopyTable) -> CopyTable:
 
 
 def _joined_grids(first: BeatGrid, second: BeatGrid) -> BeatGrid:
+    begins = np.arange(second.n_beats) == 0  # a recording's end is a line, so spans end there
     return dataclasses.replace(
         first,
         beats_s=np.concatenate([first.beats_s, first.duration_s + second.beats_s]),
         duration_s=first.duration_s + second.duration_s,
-        is_downbeat=np.concatenate([first.is_downbeat, second.is_downbeat]),
-        is_phrase_start=np.concatenate([first.is_phrase_start, second.is_phrase_start]),
+        is_downbeat=np.concatenate([first.is_downbeat, begins | second.is_downbeat]),
+        is_phrase_start=np.concatenate([first.is_phrase_start, begins | second.is_phrase_start]),
         confidence=np.concatenate([first.confidence, second.confidence]),
     )

@@ -52,6 +52,8 @@ Signals = tuple[NDArray[np.float32], NDArray[np.float32], int]
 
 def refine_cuts(matches: list[Match], signals: Signals) -> list[Match]:
     """Return the matches with their ends where the other side begins to fit better."""
+    if not matches:
+        return []
     _, edit, _ = signals
     sides = [_side(m, signals) for m in matches]
     starts, stops = [m.start for m in matches], [m.stop for m in matches]

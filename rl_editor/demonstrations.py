@@ -110,9 +110,8 @@ def demonstrate(track: Track, truth: Truth) -> Demonstration:
 
 
 def edit_context(track: Track) -> EditContext:
-    """Return what the edits of a track share, with the levels of its beats where they are known."""
-    level_db = track.features[:, _RMS_DB] if track.features.shape[1] > _RMS_DB else None
-    return EditContext.of(track.grid, level_db, EpisodeConfig())
+    """Return what the edits of a track share, with the usual budgets."""
+    return EditContext.of(track.grid, track.features[:, _RMS_DB], EpisodeConfig())
 
 
 def _share(truth: Truth, edges_s: NDArray[np.float64], values: Iterable[float]) -> NDArray:

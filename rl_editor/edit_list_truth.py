@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rl_editor import alignment_truth
 from rl_editor.alignment import Alignment, EditSpan
+from rl_editor.alignment_clips import MIN_FOREIGN_S
 from rl_editor.audio import probe, read_mono
 from rl_editor.cache import file_sha256
 from rl_editor.config import AnalysisConfig
@@ -35,7 +36,11 @@ def edit_list_truth(raw_path: str | Path, edl_path: str | Path) -> Truth:
     _check_source(edl, raw_path, edl_path)
     sr = AnalysisConfig().sr
     truth = alignment_truth.truth(alignment_of(edl), read_mono(raw_path, sr), sr)
-    return dataclasses.replace(truth, clips=edl.clips)
+    silent_s = edl.duration_s - _covered_s(edl)
+    note = f"{format_time(silent_s)} of the edit is silence that is not from this recording."
+    return dataclasses.replace(
+        truth, clips=edl.clips, notes=(note,) if silent_s > MIN_FOREIGN_S else ()
+    )
 
 
 def alignment_of(edl: EditDecisionList) -> Alignment:
@@ -46,6 +51,15 @@ def alignment_of(edl: EditDecisionList) -> Alignment:
         edit_duration_s=edl.duration_s,
         matched_share=1.0,
     )
+
+
+def _covered_s(edl: EditDecisionList) -> float:
+    """Return how much of the output some clip plays, s."""
+    end_s = covered_s = 0.0
+    for span in (_span(clip) for clip in edl.clips):
+        covered_s += max(0.0, span.edit_end_s - max(end_s, span.edit_start_s))
+        end_s = max(end_s, span.edit_end_s)
+    return covered_s
 
 
 def _span(clip: Clip) -> EditSpan:

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.actions import Action, ActionType, Size
-from rl_editor.config import EpisodeConfig, RewardConfig
-from rl_editor.demonstrations import Demonstration
-from rl_editor.edit_state import EditContext, EditState
+from rl_editor.config import RewardConfig
+from rl_editor.demonstrations import Demonstration, edit_context
+from rl_editor.edit_state import EditState
 from rl_editor.features import FEATURE_NAMES
 from rl_editor.finished_edits import FinishedEdits
 from rl_editor.gate_edits import (
@@ -256,8 +256,7 @@ class _Judge:
 
 
 def _begin(demonstration: Demonstration) -> EditState:
-    track = demonstration.track
-    return EditState.begin(EditContext.of(track.grid, track.features[:, _RMS_DB], EpisodeConfig()))
+    return EditState.begin(edit_context(demonstration.track))
 
 
 def _replay(demonstration: Demonstration, actions: Iterable[Action]) -> EditState:

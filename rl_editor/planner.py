@@ -142,14 +142,15 @@ def carry_out(
 def _fitting(
     action: Action | None, state: EditState, keep: NDArray[np.bool_], size: Size
 ) -> Action | None:
-    """Return an action that plays nothing but kept beats, in a `size` that fits, or None."""
-    if action is None or action.type not in PLAYING_TYPES:
+    """Return an action that plays kept beats or leaves out others, in a size that fits, or None."""
+    if action is None or action.type not in (*PLAYING_TYPES, *LEAVING_TYPES):
         return action
     lines, cursor = state.context.lines, state.cursor
-    ends = lines.second_end if action.type == ActionType.SWAP_NEXT else lines.span_end
-    if keep[cursor : ends[cursor, action.size]].all():
+    is_double = action.type in (ActionType.SWAP_NEXT, ActionType.SKIP)
+    ends = lines.second_end if is_double else lines.span_end
+    if np.all(keep[cursor : ends[cursor, action.size]] == (action.type in PLAYING_TYPES)):
         return action
-    fits = keep[cursor] and action.type != ActionType.SWAP_NEXT
+    fits = keep[cursor] and action.type in PLAYING_TYPES and not is_double
     return action._replace(size=size) if fits else None
 
 

@@ -10,19 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.action_sounds import played_sounds
-from rl_editor.actions import ActionType, Amount
+from rl_editor.action_sounds import SOUND_OF
+from rl_editor.actions import PLAYING_TYPES, ActionType, Amount
 from rl_editor.demonstrations import Demonstration, edit_context
 from rl_editor.edit_state import EditState
 
 ANY_SIZE = -1
-_NOT_PLAYED_HERE = (
-    ActionType.KEEP,
-    ActionType.CUT,
-    ActionType.SKIP,
-    ActionType.JUMP_BACK,
-    ActionType.REPEAT_PREV,
-)
 
 
 class PlayedActs(NamedTuple):
@@ -59,24 +52,26 @@ class PlayedActs(NamedTuple):
 def played_acts(demonstration: Demonstration) -> PlayedActs:
     """Return what plays each beat of an edit that is known as a decision list.
 
-    Of a beat that is passed twice the first act counts. What a beat alone cannot tell is left
+    Of a beat that is played twice the first act counts. What a beat alone cannot tell is left
     out: going back, and playing the end of the output again. Sessions, whose truth holds no
     decision list, count as played as they are.
     """
     acts = PlayedActs.keeping(demonstration.track.n_beats)
     if not demonstration.truth.clips:
         return acts
-    steady = {act for act, sound in played_sounds().items() if sound.steady}
-    passed = np.zeros(demonstration.track.n_beats, dtype=bool)
+    steady = {act for act, sound in SOUND_OF.items() if sound.steady}
+    played = np.zeros(demonstration.track.n_beats, dtype=bool)
     state = EditState.begin(edit_context(demonstration.track))
     for action in demonstration.actions:
         start = state.cursor
         state = state.step(action)
         span = slice(start, max(start + 1, state.cursor))
-        if action.type not in _NOT_PLAYED_HERE and not passed[start]:
+        if action.type not in PLAYING_TYPES:
+            continue
+        if action.type != ActionType.KEEP and not played[start]:
             of_size = (action.type, action.amount) in steady
             said = span if of_size else slice(start, start + 1)
             acts.kind[said], acts.amount[said] = action.type, action.amount
             acts.size[said] = ANY_SIZE if of_size else action.size
-        passed[span] = True
+        played[span] = True
     return acts

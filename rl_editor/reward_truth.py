@@ -18,9 +18,7 @@ from numpy.typing import NDArray
 
 from rl_editor.actions import FADE_CURVES
 from rl_editor.beat_script import Part, script
-from rl_editor.config import EpisodeConfig
-from rl_editor.edit_state import EditContext
-from rl_editor.features import FEATURE_NAMES
+from rl_editor.demonstrations import edit_context
 from rl_editor.grid import BeatGrid
 from rl_editor.track import Track
 from rl_editor.truth import Truth
@@ -42,7 +40,6 @@ _KEY_STEPS = {
 KEY_COLUMNS = tuple(_KEY_STEPS)
 _PLACE_DIGITS = 9
 """Decimals of a place in seconds: copies of one beat have one place, whatever is rounded."""
-_RMS_DB = FEATURE_NAMES.index("rms_db")
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,8 +123,7 @@ def _of_segments(
 
 
 def _asked_parts(track: Track, truth: Truth) -> tuple[Part, ...]:
-    context = EditContext.of(track.grid, track.features[:, _RMS_DB], EpisodeConfig())
-    return script(context, truth.decision_list()).parts
+    return script(edit_context(track), truth.decision_list()).parts
 
 
 def _with_clips(

@@ -9,6 +9,7 @@ In: `EditContext`, the `Part`s of a script. Out: the finished `EditState`.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -168,6 +169,7 @@ def _search(context: EditContext, runs: Sequence[Run]) -> EditState:
         for node in (*nodes[:BEAM_WIDTH], *in_order[:1]):
             for following in _followers(node, runs):
                 beams[n_done + (following.done ^ node.done).bit_count()].append(following)
+        beam.clear()
     ends = [
         node._replace(state=_leave_out(node.state, context.lines.n_beats)) for node in beams[-1]
     ]
@@ -195,23 +197,23 @@ def _nearest(nodes: Sequence[_Node], runs: Sequence[Run]) -> list[_Node]:
 
 def misplaced_beats(state: EditState, done: int, runs: Sequence[Run]) -> int:
     """Return the beats of the runs dealt with that are not in the heaviest part in order."""
-    parts = [
-        (part, run.rank + place)
+    # Of parts with the same beats only one is this one: falling ranks cannot both count.
+    parts = sorted(
+        (part.start, -(run.rank + place), part.n_beats, part.sound.reverse)
         for i, run in enumerate(runs)
         if done >> i & 1
         for place, part in enumerate(run.parts)
-    ]
-    heard: list[tuple[int, int, int]] = []  # start, rank, beats
+    )
+    heard: list[tuple[int, int]] = []  # rank, beats
     for span in state.spans():
-        inside = [
-            (part.start, rank, part.n_beats)
-            for part, rank in parts
-            if span.start <= part.start < span.end and part.sound.reverse == span.sound.reverse
+        first, last = (bisect_left(parts, (line,)) for line in (span.start, span.end))
+        heard += [
+            (-minus_rank, n_beats)
+            for _, minus_rank, n_beats, reverse in parts[first:last]
+            if reverse == span.sound.reverse
         ]
-        # Of parts with the same beats only one is this one: falling ranks cannot both count.
-        heard += sorted(inside, key=lambda found: (found[0], -found[1]))
-    best = np.zeros(1 + max((rank for _, rank in parts), default=0), dtype=np.int64)  # by rank
-    for _, rank, n_beats in heard:
+    best = np.zeros(1 - min((part[1] for part in parts), default=0), dtype=np.int64)  # by rank
+    for rank, n_beats in heard:
         best[rank] = max(best[rank], n_beats + best[:rank].max(initial=0))
     dealt = sum(run.n_beats for i, run in enumerate(runs) if done >> i & 1)
     return dealt - int(best.max())

@@ -1,29 +1,16 @@
-"""Spelling a known edit in actions: which beats stay becomes KEEP and CUT of the right sizes.
+"""Sizes that spell a known edit: the fewest for a stretch of beats, or all right ones at a beat.
 
-In: `BeatGrid`, `keep` [N] bool. Out: the fewest actions, or for every cursor all right sizes.
+In: `GridLines` or `BeatGrid`, beats. Out: `Size`s.
 """
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.actions import Action, ActionType, Size
+from rl_editor.actions import ActionType, Size
 from rl_editor.grid import BeatGrid
 from rl_editor.grid_lines import GridLines
-
-
-def spell(grid: BeatGrid, keep: NDArray[np.bool_]) -> tuple[Action, ...]:
-    """Return the fewest KEEP and CUT actions that leave exactly the beats of `keep` [N]."""
-    edges = [0, *(np.flatnonzero(np.diff(keep)) + 1).tolist(), grid.n_beats]
-    lines = GridLines.of(grid)
-    actions: list[Action] = []
-    for start, end in itertools.pairwise(edges):
-        kind = ActionType.KEEP if keep[start] else ActionType.CUT
-        actions += [Action(kind, size) for size in largest_sizes(lines, start, end)]
-    return tuple(actions)
 
 
 def largest_sizes(lines: GridLines, start: int, end: int) -> tuple[Size, ...]:

@@ -77,12 +77,16 @@ class Truth:
             raise ValueError(f"segments end at {edges[-1]} s of {self.duration_s} s")
 
     def decision_list(self) -> tuple[Clip, ...]:
-        """Return the finished piece as clips in the order of its output; not on a timeline."""
+        """Return the finished piece as clips in the order of its output."""
         if self.clips:
             return self.clips
         wanted = [s for s in self.segments if s.wanted]
         wanted.sort(key=lambda s: (s.piece_start_s, s.start_s))
-        return tuple(Clip(s.start_s, s.end_s, gain_db=s.gain_db) for s in wanted)
+        starts_s = np.cumsum([0.0, *(s.end_s - s.start_s for s in wanted)]).tolist()
+        return tuple(
+            Clip(s.start_s, s.end_s, start_s, gain_db=s.gain_db)
+            for s, start_s in zip(wanted, starts_s, strict=False)
+        )
 
     def share(self, edges_s: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray:
         """Return [N] the mean of a per-segment value over each cell of `edges_s` [N + 1]."""

@@ -139,6 +139,13 @@ def test_long_pairs_are_aligned_at_a_coarser_rate(raw, monkeypatch):
     assert_spans(align(raw, cut_together(raw, cuts), SR), cuts)
 
 
+@pytest.mark.parametrize("length_s", [0.02, 0.1, 0.3])
+def test_edits_too_short_to_tell_are_no_error(raw, length_s):
+    found = align(raw, raw[SR : SR + round(length_s * SR)], SR)
+    assert len(found.spans) <= 1
+    assert found.belongs_together == bool(found.spans)
+
+
 def test_silence_is_matched_to_nothing(raw):
     silence = np.zeros(5 * SR, np.float32)
     for raw_signal, edit_signal in ((raw, silence), (silence, raw[: 5 * SR]), (silence, silence)):

@@ -27,12 +27,23 @@ def test_a_pair_is_not_aligned_again(pair, tmp_path, monkeypatch):
     cache = Cache(tmp_path / "cache")
     first = aligned_truth(*pair, cache)
     assert sum(s.end_s - s.start_s for s in first.segments if s.wanted) == pytest.approx(8, abs=0.1)
+    (clip,) = first.clips
+    assert (clip.source_start_s, clip.source_end_s) == pytest.approx((4.0, 12.0), abs=0.02)
     monkeypatch.setattr(alignment_cache.alignment, "align_files", refuse)
     assert aligned_truth(*pair, cache) == first
     for path in pair:  # other names, same bytes
         path.rename(path.with_stem(f"{path.stem}-moved"))
     moved = [path.with_stem(f"{path.stem}-moved") for path in pair]
     assert aligned_truth(*moved, cache) == first
+
+
+def test_what_is_said_about_the_whole_edit_is_kept(pair, tmp_path):
+    music = made_music(12.0, 1)
+    sf.write(pair[1], np.concatenate([music[4 * SR :], made_music(3.0, 7)]), SR)
+    cache = Cache(tmp_path / "cache")
+    first = aligned_truth(*pair, cache)
+    assert "is not from this recording" in first.notes[0]
+    assert aligned_truth(*pair, cache) == first
 
 
 @pytest.mark.parametrize("changed", ["raw", "edit", "version", "entry", "no cache"])

@@ -1,7 +1,7 @@
 import pytest
 
 from rl_editor.alignment import Alignment, EditSpan
-from rl_editor.alignment_clips import clips_of, mastering_words
+from rl_editor.alignment_clips import clips_of, notes
 
 
 def aligned(*spans: EditSpan) -> Alignment:
@@ -15,7 +15,7 @@ def span(start_s, end_s, raw_start_s, gain_db=0.0, speed=1.0, semitones=0.0, **f
 def test_levels_count_from_the_level_of_the_whole():
     edit = aligned(span(0, 10, 5, 6.0), span(10, 12, 30, 3.0), span(12, 20, 40, 6.5))
     assert [clip.gain_db for clip in clips_of(edit)] == [0.0, -3.0, 0.5]
-    assert mastering_words(edit) == ()
+    assert notes(edit) == ()
 
 
 def test_a_speed_and_pitch_of_the_whole_edit_is_told_and_belongs_to_no_clip():
@@ -25,8 +25,9 @@ def test_a_speed_and_pitch_of_the_whole_edit_is_told_and_belongs_to_no_clip():
     assert (first.source_start_s, first.source_end_s) == pytest.approx((5.0, 15.5))
     assert first.timeline_start_s == 0.0
     assert second.timeline_start_s == pytest.approx(12.6)  # 2 s from elsewhere, at its speed
-    (words,) = mastering_words(edit)
-    assert "1.050 times as fast, +0.84 semitones away" in words
+    mastering, foreign = notes(edit)
+    assert "1.050 times as fast, +0.84 semitones away" in mastering
+    assert foreign == "0:02.0 of the edit is not from this recording."
 
 
 def test_a_speed_of_one_span_is_its_own():
@@ -36,6 +37,11 @@ def test_a_speed_of_one_span_is_its_own():
     assert clip.source_end_s == pytest.approx(24.24)
 
 
+def test_what_comes_from_elsewhere_at_the_end_is_told():
+    (words,) = notes(Alignment((span(0, 10, 5),), 60.0, 30.0, 0.5))
+    assert words == "0:20.0 of the edit is not from this recording."
+
+
 def test_an_edit_of_nothing_has_no_clips():
     assert clips_of(aligned()) == ()
-    assert mastering_words(aligned()) == ()
+    assert notes(aligned()) == ()

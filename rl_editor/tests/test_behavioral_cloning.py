@@ -26,6 +26,7 @@ from rl_editor.config import AgentConfig, Config, EpisodeConfig, TrainConfig
 from rl_editor.demonstrations import demonstrate
 from rl_editor.edit_state import EditState
 from rl_editor.edl import Clip
+from rl_editor.grid_lines import GridLines
 from rl_editor.materials import Material
 from rl_editor.numpy_policy import NumpyPolicy
 from rl_editor.planner import plan
@@ -251,6 +252,32 @@ def test_effects_of_an_edit_are_what_plays_its_beats():
     assert right[22, 0].tolist() == [True, True, False, False, False]
     assert right[28, 0].tolist() == [False, True, False, False, False]
     assert not right[26, 0, Size.TWO_BARS]
+
+
+def test_an_effect_after_going_back_is_what_plays_its_beats():
+    track = made_up_track(64)
+    segment = Segment(0.0, track.duration_s, Material.MUSIC, True, piece_start_s=0.0)
+    clips = (
+        Clip(0.0, 10.0, 0.0),
+        Clip(4.0, 10.0, 10.0),
+        Clip(10.0, 20.0, 16.0, semitones=2.0),
+    )
+    item = prepared(demonstrate(track, Truth(track.duration_s, (segment,), clips)))
+    assert (item.acts.kind[20:40] == ActionType.PITCH_UP).all()
+    assert (item.acts.kind[:20] == ActionType.KEEP).all()
+
+
+def test_a_whole_act_at_the_end_of_a_recording_keeps_its_span_in_a_medley():
+    made = edit_with_effects(made_up_track(64))
+    grid = made.track.grid
+    off_beat = dataclasses.replace(
+        grid,
+        is_downbeat=np.roll(grid.is_downbeat, 2),
+        is_phrase_start=np.roll(grid.is_phrase_start, 2),
+    )
+    second = dataclasses.replace(prepared(made), grid=off_beat)
+    both = one_after_the_other(prepared(made), second)
+    assert GridLines.of(both.grid).span_end[60, both.acts.size[60]] == 64
 
 
 def test_cloning_memorises_an_edit_with_effects():

@@ -6,12 +6,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rl_editor.actions import ActionType, Amount
-from rl_editor.config import EpisodeConfig
-from rl_editor.demonstrations import Demonstration, demonstrate
+from rl_editor.demonstrations import Demonstration, demonstrate, edit_context
 from rl_editor.edit_state import EditState
+from rl_editor.features import FEATURE_NAMES
 from rl_editor.grid import BeatGrid, steady_grid
 from rl_editor.materials import Material
-from rl_editor.spelling import spell
+from rl_editor.tests.made_edits import spell
 from rl_editor.tests.made_grids import grids
 from rl_editor.track import Track
 from rl_editor.truth import Segment, Truth
@@ -20,14 +20,16 @@ SR = 8000
 
 
 def track_on(grid: BeatGrid) -> Track:
-    empty = np.zeros((grid.n_beats, 1), dtype=np.float32)
+    features = np.zeros((grid.n_beats, len(FEATURE_NAMES)), dtype=np.float32)
+    features[:, FEATURE_NAMES.index("rms_db")] = -20.0
+    none = np.zeros((grid.n_beats, 0), dtype=np.float32)
     no_match = np.full(grid.n_beats, -1, dtype=np.int64)
     n_samples = round(grid.duration_s * SR)
-    return Track("", "", SR, 1, n_samples, grid, empty, empty, no_match, no_match, "test")
+    return Track("", "", SR, 1, n_samples, grid, features, none, no_match, no_match, "test")
 
 
 def replay(demonstration: Demonstration) -> EditState:
-    state = EditState.start(demonstration.track.grid, None, EpisodeConfig())
+    state = EditState.begin(edit_context(demonstration.track))
     for action in demonstration.actions:
         state = state.step(action)
     assert state.done

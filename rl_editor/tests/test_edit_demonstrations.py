@@ -15,7 +15,7 @@ from rl_editor.edl import Clip
 from rl_editor.features import FEATURE_NAMES
 from rl_editor.grid import BeatGrid, steady_grid
 from rl_editor.materials import Material
-from rl_editor.tests.made_edits import random_edit, uneven_grid
+from rl_editor.tests.made_edits import random_edit, uneven_track
 from rl_editor.tests.test_demonstrations import replay, track_on
 from rl_editor.truth import Segment, Truth
 
@@ -23,14 +23,17 @@ BEAT_S = 0.5
 """Of `steady_grid` at its usual tempo; a bar is 2 s."""
 
 
-def shown(grid: BeatGrid, clips, level_db=None) -> Demonstration:
-    track = track_on(grid)
-    if level_db is not None:
-        features = np.zeros((grid.n_beats, len(FEATURE_NAMES)), dtype=np.float32)
-        features[:, FEATURE_NAMES.index("rms_db")] = level_db
-        track = dataclasses.replace(track, features=features)
+def whole(grid: BeatGrid, clips) -> Truth:
+    """Return a truth of which only the clips count."""
     segment = Segment(0.0, grid.duration_s, Material.MUSIC, True, piece_start_s=0.0)
-    return demonstrate(track, Truth(grid.duration_s, (segment,), tuple(clips)))
+    return Truth(grid.duration_s, (segment,), tuple(clips))
+
+
+def shown(grid: BeatGrid, clips, level_db=-20.0) -> Demonstration:
+    track = track_on(grid)
+    features = track.features.copy()
+    features[:, FEATURE_NAMES.index("rms_db")] = level_db
+    return demonstrate(dataclasses.replace(track, features=features), whole(grid, clips))
 
 
 def spoken(made: Demonstration) -> list[tuple[ActionType, Amount]]:
@@ -43,11 +46,11 @@ def spoken(made: Demonstration) -> list[tuple[ActionType, Amount]]:
 @given(seed=st.integers(0, 2**32 - 1), n_beats=st.integers(1, 200))
 def test_an_edit_on_beats_replays_to_itself(seed, n_beats):
     rng = np.random.default_rng(seed)
-    grid = uneven_grid(n_beats, rng)
-    edit = random_edit(grid, rng, other_share=0.1)
+    track = uneven_track(n_beats, rng)
+    edit = random_edit(track, rng, other_share=0.1)
     if not edit.spans():
         return
-    made = shown(grid, edit.clips())
+    made = demonstrate(track, whole(track.grid, edit.clips()))
     assert made.replayed_share >= 0.99
     if made.replayed_share == 1.0:
         assert replay(made).spans() == edit.spans()
@@ -58,9 +61,10 @@ def test_all_types_are_shown_and_hardly_anything_of_wild_edits_is_lost():
     shares, types = [], set()
     for seed in range(30):
         rng = np.random.default_rng(seed)
-        edit = random_edit(uneven_grid(128, rng), rng, other_share=1.0)
+        track = uneven_track(128, rng)
+        edit = random_edit(track, rng, other_share=1.0)
         if edit.spans():
-            made = shown(uneven_grid(128, np.random.default_rng(seed)), edit.clips())
+            made = demonstrate(track, whole(track.grid, edit.clips()))
             shares.append(made.replayed_share)
             types |= {action.type for action in made.actions}
             assert (made.replayed_share == 1.0) == (made.unexpressed == ())
@@ -181,9 +185,42 @@ def test_a_moved_passage_loses_its_effect():
     assert "no action both moves it and has that effect" in made.unexpressed[0]
 
 
-def test_material_from_elsewhere_is_told():
-    made = shown(steady_grid(16.0), [Clip(0.0, 4.0, 3.0), Clip(4.0, 8.0, 9.0)])
-    assert made.unexpressed == ("0:05.0 of the edit is not from this recording.",)
+def test_notes_about_an_edit_are_told():
+    grid = steady_grid(16.0)
+    segment = Segment(0.0, 16.0, Material.MUSIC, True, piece_start_s=0.0)
+    truth = Truth(16.0, (segment,), notes=("The edit is special.",))
+    assert demonstrate(track_on(grid), truth).unexpressed == ("The edit is special.",)
+
+
+def test_changes_of_level_that_are_noise_are_no_change():
+    level_db = np.repeat([-20.0, -20.4], 16)
+    clips = [Clip(0.0, 4.0), Clip(8.0, 10.0, 4.0, gain_db=0.3)]
+    assert spoken(shown(steady_grid(16.0), clips, level_db)) == []
+
+
+def test_a_fade_backwards_is_told_and_the_rest_stays_backwards():
+    made = shown(steady_grid(16.0), [Clip(0.0, 4.0, reverse=True, fade_in_s=2.0)])
+    assert [(s.start, s.end, s.sound.reverse) for s in replay(made).spans()] == [(0, 8, True)]
+    assert "fades and is played backwards" in made.unexpressed[0]
+
+
+def test_a_fade_without_room_is_told():
+    made = shown(steady_grid(16.0), [Clip(0.0, 2.0, fade_in_s=2.0, fade_out_s=2.0)])
+    assert spoken(made) == [(ActionType.FADE_IN, Amount.NEUTRAL)]
+    assert "fades out over what is no span of the grid" in made.unexpressed[0]
+
+
+def test_a_repeat_that_is_too_short_for_the_grid_is_told():
+    made = shown(steady_grid(16.0), [Clip(0.0, 2.0), Clip(1.75, 4.0, 2.0)])
+    assert spoken(made) == []
+    assert "plays less than half a beat again" in made.unexpressed[0]
+    crossfaded = [Clip(0.0, 2.0), Clip(1.9, 4.0, 1.9)]
+    assert shown(steady_grid(16.0), crossfaded).unexpressed == ()
+
+
+def test_clips_without_a_beat_play_nothing():
+    made = shown(steady_grid(16.0), [Clip(0.0, 2.0), Clip(8.1, 8.2, 2.0), Clip(16.0, 16.0, 2.1)])
+    assert [(s.start, s.end) for s in replay(made).spans()] == [(0, 4)]
 
 
 def test_takes_of_other_levels_are_levelled():

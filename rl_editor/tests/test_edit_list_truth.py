@@ -57,6 +57,8 @@ def wanted(truth):
 def test_clips_are_wanted_in_the_order_of_the_list(raw):
     truth = edit_list_truth(raw, write_list(raw, (3.5, 5.0), (0.5, 1.5)))
     assert wanted(truth) == [(0.5, 1.5, 1.5), (3.5, 5.0, 0.0)]
+    assert [(c.source_start_s, c.source_end_s) for c in truth.clips] == [(3.5, 5.0), (0.5, 1.5)]
+    assert truth.notes == ()
     assert truth.duration_s == DURATION_S
     assert {s.confidence for s in truth.segments} == {1.0}
     silent = [s for s in truth.segments if s.material == Material.SILENCE]
@@ -70,6 +72,16 @@ def test_a_crossfade_is_heard_on_both_sides(raw):
     path = raw.with_name("take.edl.json")
     write_edl(edl, path)
     assert wanted(edit_list_truth(raw, path)) == [(0.5, 1.75, 0.0), (4.0, 5.0, 1.0)]
+
+
+def test_silence_between_clips_is_told(raw):
+    edl = made_list(raw, (0.5, 1.5), (4.0, 5.0))
+    second = dataclasses.replace(edl.clips[1], timeline_start_s=2.0)
+    edl = dataclasses.replace(edl, clips=(edl.clips[0], second), duration_s=3.0)
+    path = raw.with_name("take.edl.json")
+    write_edl(edl, path)
+    (note,) = edit_list_truth(raw, path).notes
+    assert note == "0:01.0 of the edit is silence that is not from this recording."
 
 
 def test_of_a_passage_heard_twice_the_first_time_counts(raw):

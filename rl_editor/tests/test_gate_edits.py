@@ -14,7 +14,7 @@ from rl_editor.gate_edits import (
     ignorant_edits,
 )
 from rl_editor.grid import steady_grid
-from rl_editor.spelling import spell
+from rl_editor.tests.made_edits import spell
 from rl_editor.tests.made_tasks import allowed_action, made_track
 
 GRID = steady_grid(32.0)  # 64 beats, 16 bars

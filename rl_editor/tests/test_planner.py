@@ -158,6 +158,14 @@ def test_an_effect_stays_inside_what_is_kept():
     assert {action.type for action in state.actions} == {ActionType.REVERB, ActionType.CUT}
 
 
+def test_what_is_kept_is_not_skipped():
+    start = EditState.start(steady_grid(32.0), None, EpisodeConfig())
+    keep = (np.arange(64) < 24) | (np.arange(64) >= 40)
+    skip = Action(ActionType.SKIP, Size.PHRASE)
+    state, _ = carry_out(start, keep, lambda s: skip, np.zeros(64, dtype=bool))
+    np.testing.assert_array_equal(state.played > 0, keep)
+
+
 def test_nothing_changes_places_with_what_is_cut():
     start = EditState.start(steady_grid(32.0), None, EpisodeConfig())
     keep = np.arange(64) < 24

@@ -69,6 +69,16 @@ def test_each_colour_changes_the_sound_and_no_label(piece, colour):
     assert np.abs(coloured.signal - plain.signal).max() > 1e-4
 
 
+def test_takes_differ_in_level_unless_the_device_evens_them_out(piece):
+    changes = CLEAN_DEVICE | {"take_gain_db": (-4.0, 4.0), "unwanted_share": (0.5, 0.5)}
+    gains = [
+        {s.gain_db for s in session(piece, 5, **changes | {"automatic_gain": share}).truth.segments}
+        for share in (0.0, 1.0)
+    ]
+    assert len(gains[0]) > 1
+    assert gains[1] == {0.0}
+
+
 def test_automatic_gain_raises_the_quiet_parts(piece):
     piece = piece.copy()
     piece[: len(piece) // 2] *= 0.1

@@ -7,7 +7,8 @@ from rl_editor.config import EpisodeConfig
 from rl_editor.edit_state import EditState
 from rl_editor.grid import steady_grid
 from rl_editor.grid_lines import GridLines
-from rl_editor.spelling import largest_sizes, sizes_within, spell
+from rl_editor.spelling import largest_sizes, sizes_within
+from rl_editor.tests.made_edits import spell
 from rl_editor.tests.made_grids import grids
 
 
