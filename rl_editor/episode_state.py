@@ -2,7 +2,7 @@
 
 An edit follows from its actions, so what is kept of an episode is its task, its target and the
 actions so far, beside the random numbers of the episodes to come. `replay` takes a batch of edits
-there again, through the one interpreter: nothing here knows what an edit holds.
+there again, through the interpreter: nothing here knows what an edit holds.
 
 Shapes: `E` episodes, `A` actions of all of them.
 """

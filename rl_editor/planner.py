@@ -7,7 +7,7 @@ smoothing the fixed point equals deciding beat after beat). Between the rounds t
 smoothed by the likeliest two-state path (Viterbi), where changing between KEEP and CUT costs
 least on phrase and bar lines. Of a passage that is on both sides of a cut, the first copy goes
 (`heard_twice`). The result is spelled in the largest actions that fit and goes
-through the one interpreter, `EditState`; where the policy prefers another action (an effect, a
+through the interpreter, `EditState`; where the policy prefers another action (an effect, a
 loop, a move) at a cursor that is reached, that one is taken.
 """
 
