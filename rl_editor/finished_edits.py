@@ -9,7 +9,7 @@ In: `EditState`s, or arrays that a batch environment keeps itself. Out: `Finishe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -21,6 +21,21 @@ from rl_editor.spans import AS_IT_IS, Span
 
 NO_FADE = -1
 """`fade_in` and `fade_out` of a span without a fade."""
+AS_RECORDED = 0
+"""Key of a sound that changes nothing but the level."""
+_KEY_STEPS = {
+    "rate": (0, 1000.0),
+    "semitones": (11, 100.0),
+    "eq_low_db": (22, 10.0),
+    "eq_high_db": (30, 10.0),
+    "distortion": (38, 100.0),
+    "reverb": (45, 100.0),
+    "reverse": (52, 1.0),
+    "fade_in": (53, 1.0),
+    "fade_out": (56, 1.0),
+}
+"""First bit and steps of each column of `FinishedEdits` in a key, fine enough for all actions."""
+KEY_COLUMNS = tuple(_KEY_STEPS)
 
 _PER_EDIT = ("task", "target")
 _OFFSETS = ("first_span", "first_action")
@@ -41,6 +56,7 @@ class FinishedEdits:
         distortion, reverb: [K] float64 in [0, 1], 0 is dry.
         fade_in, fade_out: [K] int64, index into `actions.FADE_CURVES` of a fade over the whole
             span, or -1.
+        sound_key: [K] int64, one number for all of it but the gain (`sound_keys`).
         first_action: [E + 1] int64, rows of the actions of each edit.
         actions: [A, 3] int64, type, size and amount.
     """
@@ -60,6 +76,7 @@ class FinishedEdits:
     reverb: NDArray[np.float64]
     fade_in: NDArray[np.int64]
     fade_out: NDArray[np.int64]
+    sound_key: NDArray[np.int64]
     first_action: NDArray[np.int64]
     actions: NDArray[np.int64]
 
@@ -109,6 +126,7 @@ class FinishedEdits:
             first_span=_offsets(spans),
             start=np.array([span.start for span in flat], dtype=np.int64),
             end=np.array([span.end for span in flat], dtype=np.int64),
+            sound_key=sound_keys(columns),
             first_action=_offsets(actions),
             actions=np.array([row for edit in actions for row in edit], np.int64).reshape(-1, 3),
             **{
@@ -133,8 +151,26 @@ class FinishedEdits:
 _SOUND_COLUMNS = tuple(
     f.name
     for f in fields(FinishedEdits)
-    if f.name not in (*_PER_EDIT, *_OFFSETS, "start", "end", "actions")
+    if f.name not in (*_PER_EDIT, *_OFFSETS, "start", "end", "sound_key", "actions")
 )
+
+
+def sound_keys(columns: Mapping[str, NDArray]) -> NDArray[np.int64]:
+    """Return [K] one number for each sound but its level; `AS_RECORDED` where nothing is changed.
+
+    `columns` are those of `FinishedEdits`, [K] each.
+    """
+    key = np.zeros(len(columns["rate"]), dtype=np.int64)
+    for name in KEY_COLUMNS:
+        key += part_of_key(name, columns[name])
+    return key
+
+
+def part_of_key(name: str, values: NDArray) -> NDArray[np.int64]:
+    """Return [K] what one column of `FinishedEdits` adds to a key."""
+    bit, steps = _KEY_STEPS[name]
+    zero = {"rate": 1.0, "fade_in": -1.0, "fade_out": -1.0}.get(name, 0.0)
+    return np.rint((values - zero) * steps).astype(np.int64) << bit
 
 
 def _numbers(span: Span) -> tuple[float, ...]:

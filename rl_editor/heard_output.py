@@ -16,9 +16,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.finished_edits import NO_FADE, FinishedEdits
+from rl_editor.finished_edits import FinishedEdits, part_of_key
 from rl_editor.reward_tables import RewardTables
-from rl_editor.reward_truth import KEY_COLUMNS, sound_keys
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,17 +99,42 @@ class HeardOutput:
 
     @cached_property
     def sound_key(self) -> NDArray[np.int64]:
-        """[K] one number for each span's sound but its level (`reward_truth.sound_keys`).
+        """[K] one number for each span's sound but its level (`finished_edits.sound_keys`).
 
         A fade into an edit's first span and out of its last one leave it what it is.
         """
-        edits, row = self.edits, np.arange(len(self.edits.start))
-        columns = {name: getattr(edits, name) for name in KEY_COLUMNS}
-        is_first = row == edits.first_span[self.span_edit]
-        is_last = row == edits.first_span[self.span_edit + 1] - 1
-        columns["fade_in"] = np.where(is_first, NO_FADE, edits.fade_in)
-        columns["fade_out"] = np.where(is_last, NO_FADE, edits.fade_out)
-        return sound_keys(columns)
+        edits, key = self.edits, self.edits.sound_key.copy()
+        some = np.diff(edits.first_span) > 0
+        first, last = edits.first_span[:-1][some], edits.first_span[1:][some] - 1
+        key[first] -= part_of_key("fade_in", edits.fade_in[first])
+        key[last] -= part_of_key("fade_out", edits.fade_out[last])
+        return key
+
+    @cached_property
+    def action_edit(self) -> NDArray[np.int64]:
+        """[A] edit of each action."""
+        return np.repeat(np.arange(len(self.edits)), np.diff(self.edits.first_action))
+
+    @cached_property
+    def known_s(self) -> NDArray[np.float64]:
+        """[E] seconds of source in the output, weighted by the truth's confidence."""
+        return self.sum_spans(self.between_lines(self.tables.weight_s))
+
+    @cached_property
+    def value_at_start(self) -> NDArray[np.float64]:
+        """[M] value of the line (`reward_tables.line_values`) where each run starts."""
+        return self._at_lines(self.run_start)
+
+    @cached_property
+    def value_at_end(self) -> NDArray[np.float64]:
+        """[M] value of the line where each run ends."""
+        return self._at_lines(self.run_end)
+
+    @cached_property
+    def _span_lines(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """[K] and [K] rows of the lines where each span starts and ends."""
+        first = self.tables.first_line[self.task[self.span_edit]]
+        return first + self.edits.start, first + self.edits.end
 
     def sum_runs(self, values: NDArray) -> NDArray[np.float64]:
         """Return [E] the sum over each edit's runs of values [M]."""
@@ -127,9 +151,9 @@ class HeardOutput:
 
     def between_lines(self, before_line: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return [K] how much of a quantity, given before each line [L], each span covers."""
-        first = self.tables.first_line[self.task[self.span_edit]]
-        return before_line[first + self.edits.end] - before_line[first + self.edits.start]
+        start, end = self._span_lines
+        return before_line.take(end) - before_line.take(start)
 
-    def at_lines(self, lines: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return [M] the value of the line of the recording that each run has there."""
-        return self.tables.line_value[self.tables.first_line[self.task[self.run_edit]] + lines]
+    def _at_lines(self, lines: NDArray[np.int64]) -> NDArray[np.float64]:
+        rows = self.tables.first_line[self.task[self.run_edit]] + lines
+        return self.tables.line_value.take(rows)

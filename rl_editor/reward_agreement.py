@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rl_editor.finished_edits import AS_RECORDED
 from rl_editor.heard_output import HeardOutput
 from rl_editor.reward_tables import RewardTables
-from rl_editor.reward_truth import AS_RECORDED
 
 MIN_UNWANTED_SHARE = 0.1
 """Unwanted share that agreement assumes at least: without it, chance correction divides by nothing
@@ -41,7 +41,7 @@ def agreement(output: HeardOutput) -> NDArray[np.float64]:
 def kappa(output: HeardOutput, right_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return [E] Cohen's kappa of outputs of which `right_s` [E] seconds, or fewer, are right."""
     tables, task = output.tables, output.task
-    played_s = output.sum_spans(output.between_lines(tables.weight_s))
+    played_s = output.known_s
     wanted_s, known_s = tables.wanted_s[task], tables.known_s[task]
     right = np.minimum(right_s, np.minimum(wanted_s, played_s))
     wrong, missed = played_s - right, wanted_s - right

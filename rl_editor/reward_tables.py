@@ -68,7 +68,7 @@ class RewardTables:
         is_plain: [R] bool, whether the finished piece plays each beat once at most, as recorded.
         right_s: [B] seconds of a beat that are wanted or as good as a wanted copy.
         place: [B] int64, order of the beats of a recording by their place in the finished piece.
-        key: [B] int64, sound of the beat there (`reward_truth.sound_keys`).
+        key: [B] int64, sound of the beat there (`finished_edits.sound_keys`).
         n_again: [B] int64, how often else the piece plays the beat.
         first_again: [B] int64, row of the first such time in `again_place` and `again_key`.
         again_place, again_key: [A] int64, place and sound of those times, the last one of each
@@ -127,6 +127,11 @@ class RewardTables:
             first_line=_starts(n_beats + 1),
             **flat,
         )
+
+    def ordinary_cells(self, task: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return [kinds, J] where in `ordinary`, laid flat, the steps of recordings [J] begin."""
+        kinds, recordings, steps = self.ordinary.shape
+        return (np.arange(kinds)[:, None] * recordings + task) * steps
 
 
 _WIDE = ("largest_change", "ordinary")

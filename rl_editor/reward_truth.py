@@ -10,7 +10,6 @@ In: `Track`, `Truth`. Out: `KnownBeats`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,25 +18,11 @@ from numpy.typing import NDArray
 from rl_editor.actions import FADE_CURVES
 from rl_editor.beat_script import Part, script
 from rl_editor.demonstrations import edit_context
+from rl_editor.finished_edits import KEY_COLUMNS, sound_keys
 from rl_editor.grid import BeatGrid
 from rl_editor.track import Track
 from rl_editor.truth import Truth
 
-AS_RECORDED = 0
-"""Key of a sound that changes nothing but the level."""
-_KEY_STEPS = {
-    "rate": (0, 1000.0),
-    "semitones": (11, 100.0),
-    "eq_low_db": (22, 10.0),
-    "eq_high_db": (30, 10.0),
-    "distortion": (38, 100.0),
-    "reverb": (45, 100.0),
-    "reverse": (52, 1.0),
-    "fade_in": (53, 1.0),
-    "fade_out": (56, 1.0),
-}
-"""First bit and steps of each column of `FinishedEdits` in a key, fine enough for all actions."""
-KEY_COLUMNS = tuple(_KEY_STEPS)
 _PLACE_DIGITS = 9
 """Decimals of a place in seconds: copies of one beat have one place, whatever is rounded."""
 
@@ -49,7 +34,7 @@ class KnownBeats:
     Attributes:
         right_s: [N] seconds that are wanted or as good as a wanted copy, weighted by confidence.
         place: [N] int64, order in the finished piece.
-        key: [N] int64, sound in the finished piece (`sound_keys`).
+        key: [N] int64, sound in the finished piece (`finished_edits.sound_keys`).
         again_beat, again_place, again_key: [A] int64, the same of beats heard once more in it.
         wanted_s: seconds of the finished piece, weighted by confidence.
         weight_s: [N] length of the beats, weighted by confidence.
@@ -68,18 +53,6 @@ class KnownBeats:
     def is_plain(self) -> bool:
         """Whether the piece plays each beat once at most, as it was recorded."""
         return len(self.again_beat) == 0 and not np.any(self.key)
-
-
-def sound_keys(columns: Mapping[str, NDArray]) -> NDArray[np.int64]:
-    """Return [K] one number for each sound but its level; `AS_RECORDED` where nothing is changed.
-
-    `columns` are those of `FinishedEdits`, [K] each.
-    """
-    key = np.zeros(len(columns["rate"]), dtype=np.int64)
-    for name, (bit, steps) in _KEY_STEPS.items():
-        zero = {"rate": 1.0, "fade_in": -1.0, "fade_out": -1.0}.get(name, 0.0)
-        key += np.rint((columns[name] - zero) * steps).astype(np.int64) << bit
-    return key
 
 
 def known_beats(track: Track, truth: Truth | None) -> KnownBeats:

@@ -20,15 +20,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.actions import ActionType
+from rl_editor.actions import N_TYPES, ActionType
 from rl_editor.config import RewardConfig
 from rl_editor.demonstrations import Demonstration
 from rl_editor.edit_state import EditState
-from rl_editor.finished_edits import FinishedEdits
+from rl_editor.finished_edits import AS_RECORDED, FinishedEdits
 from rl_editor.heard_output import HeardOutput
 from rl_editor.reward_agreement import agreement
 from rl_editor.reward_tables import KINDS, RewardTables, change_steps, distances
-from rl_editor.reward_truth import AS_RECORDED
 from rl_editor.track import Track
 
 REWARD_TERMS = (
@@ -52,8 +51,14 @@ DIVERSE_TREATMENTS = 3
 FREE_LOOPS, CUTS_PER_LOOP = 2, 3
 FREE_JUMP_SHARE = 0.25
 
-_LOOPS = (ActionType.LOOP, ActionType.REPEAT_PREV)
-_CUTS = (ActionType.CUT, ActionType.SKIP)
+
+def _is_one_of(*types: ActionType) -> NDArray[np.bool_]:
+    return np.isin(np.arange(N_TYPES), types)
+
+
+_IS_LOOP = _is_one_of(ActionType.LOOP, ActionType.REPEAT_PREV)
+_IS_CUT = _is_one_of(ActionType.CUT, ActionType.SKIP)
+_IS_JUMP = _is_one_of(ActionType.JUMP_BACK)
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,7 @@ def phrase_alignment(output: HeardOutput) -> NDArray[np.float64]:
     recording, 0.5 on a bar line, else 0. P is the output's length in phrases, at least 1, so a join
     between beats in every phrase leaves nothing.
     """
-    values = output.at_lines(output.run_start) + output.at_lines(output.run_end)
+    values = output.value_at_start + output.value_at_end
     return _left_after(output, output.sum_runs(2.0 - values) / 2.0)
 
 
@@ -154,8 +159,8 @@ def edit_structure(output: HeardOutput) -> NDArray[np.float64]:
     is_first[output.join] = False
     is_last = np.ones(len(output.run_edit), dtype=bool)
     is_last[output.join - 1] = False
-    defects += is_first * (1.0 - output.at_lines(output.run_start))
-    defects += is_last * (1.0 - output.at_lines(output.run_end))
+    defects += is_first * (1.0 - output.value_at_start)
+    defects += is_last * (1.0 - output.value_at_end)
     return _left_after(output, output.sum_runs(defects))
 
 
@@ -178,12 +183,12 @@ def audio_flow(output: HeardOutput) -> NDArray[np.float64]:
     last = np.where(edits.reverse[before], edits.start[before], edits.end[before] - 1)
     first = np.where(edits.reverse[after], edits.end[after] - 1, edits.start[after])
     rows = tables.first_beat[task]
-    difference = tables.sound[rows + first] - tables.sound[rows + last]
+    difference = tables.sound.take(rows + first, axis=0)
+    difference -= tables.sound.take(rows + last, axis=0)
     difference[:, KINDS["level"]] += (step_db[before] / tables.level_std_db[task])[:, None]
     steps = change_steps(distances(difference), tables.largest_change[:, task])
-    kinds = np.arange(len(KINDS))[:, None]
-    rough = 1.0 - tables.ordinary[kinds, task, steps].mean(axis=0)
-    return _left_after(output, output.sum_edits(output.span_edit[after], rough))
+    score = tables.ordinary.take(tables.ordinary_cells(task) + steps).mean(axis=0)
+    return _left_after(output, output.sum_edits(output.span_edit[after], 1.0 - score))
 
 
 def action_diversity(output: HeardOutput) -> NDArray[np.float64]:
@@ -197,9 +202,11 @@ def action_diversity(output: HeardOutput) -> NDArray[np.float64]:
     moved = (edits.rate != 1.0) | (edits.semitones != 0.0)
     coloured = (edits.eq_low_db != 0.0) | (edits.eq_high_db != 0.0)
     coloured |= (edits.distortion != 0.0) | (edits.reverb != 0.0)
-    kinds = [output.sound_key == AS_RECORDED, edits.reverse, moved, coloured]
-    treatment = np.select(kinds, np.arange(len(kinds)), default=len(kinds))
-    n_kinds = len(kinds) + 2
+    # What is none of the four is a fade, and the last treatment is to leave out.
+    treatment = np.where(coloured, 3, 4)
+    for number, is_so in ((2, moved), (1, edits.reverse), (0, output.sound_key == AS_RECORDED)):
+        treatment = np.where(is_so, number, treatment)
+    n_kinds = 6
     beats = np.bincount(
         output.span_edit * n_kinds + treatment,
         weights=edits.end - edits.start,
@@ -236,11 +243,11 @@ def loop_penalty(output: HeardOutput) -> NDArray[np.float64]:
     LOOP and REPEAT_PREV are loops; a cut is CUT and SKIP actions one after the other, in whatever
     sizes they are spelled.
     """
-    kind, edit = output.edits.actions[:, 0], _edit_of_actions(output)
-    is_cut = np.isin(kind, _CUTS)
+    kind, edit = output.edits.actions[:, 0], output.action_edit
+    is_cut = _IS_CUT.take(kind)
     begins = is_cut.copy()
     begins[1:] &= ~(is_cut[:-1] & (edit[1:] == edit[:-1]))
-    loops, cuts = _count(output, np.isin(kind, _LOOPS)), _count(output, begins)
+    loops, cuts = _count(output, _IS_LOOP.take(kind)), _count(output, begins)
     excess = np.maximum(0, loops - FREE_LOOPS - cuts // CUTS_PER_LOOP)
     return -excess / np.maximum(1, loops)
 
@@ -251,8 +258,8 @@ def jump_penalty(output: HeardOutput) -> NDArray[np.float64]:
     Each jump is a decision, and so are actions of one type and amount one after the other, in
     whatever sizes they are spelled.
     """
-    rows, edit = output.edits.actions, _edit_of_actions(output)
-    is_jump = rows[:, 0] == ActionType.JUMP_BACK
+    rows, edit = output.edits.actions, output.action_edit
+    is_jump = _IS_JUMP.take(rows[:, 0])
     is_new = np.ones(len(rows), dtype=bool)
     same = (rows[1:, 0] == rows[:-1, 0]) & (rows[1:, 2] == rows[:-1, 2])
     is_new[1:] = is_jump[1:] | ~same | (edit[1:] != edit[:-1])
@@ -276,13 +283,9 @@ def _left_after(output: HeardOutput, defects: NDArray[np.float64]) -> NDArray[np
     return np.where(output.is_heard, np.maximum(0.0, 1.0 - defects / output.n_phrases), 0.0)
 
 
-def _edit_of_actions(output: HeardOutput) -> NDArray[np.int64]:
-    return np.repeat(np.arange(len(output.edits)), np.diff(output.edits.first_action))
-
-
 def _count(output: HeardOutput, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return [E] how many actions [A] of each edit are chosen."""
-    return np.bincount(_edit_of_actions(output)[chosen], minlength=len(output.edits))
+    return np.bincount(output.action_edit[chosen], minlength=len(output.edits))
 
 
 _TERMS = {

@@ -27,7 +27,7 @@ from rl_editor.edit_state import EditContext
 from rl_editor.episode_state import EpisodeState, generator_from, generator_words, replay
 from rl_editor.episodes import FinishedEpisodes, Observations, StepResult, no_observations
 from rl_editor.features import FEATURE_NAMES
-from rl_editor.finished_edits import FinishedEdits
+from rl_editor.finished_edits import FinishedEdits, sound_keys
 from rl_editor.reward_tables import RewardTables
 from rl_editor.rewards import REWARD_TERMS, total_rewards
 from rl_editor.sound_table import GAIN_STEPS_PER_DB, SOUND_COLUMNS
@@ -41,6 +41,7 @@ TARGET_JITTER = 0.1
 """How far the target may lie from a known edit's own share, either way."""
 TARGET_RANGE = (0.2, 0.95)
 """Targets drawn where no edit is known."""
+_SOUND_KEYS = sound_keys(SOUND_COLUMNS)
 N_DRAWS = 3
 """Random numbers that an episode starts from: task, whether a target is asked for, and which."""
 DRAWN_AHEAD = 16
@@ -295,6 +296,7 @@ def finished_edits(batch: EditBatch, rows: Rows, target: NDArray[np.float64]) ->
         start=spans[:, START].astype(np.int64),
         end=spans[:, END].astype(np.int64),
         gain_db=spans[:, GAIN] / GAIN_STEPS_PER_DB,
+        sound_key=_SOUND_KEYS.take(spans[:, SOUND]),
         first_action=_offsets(n_actions),
         actions=actions,
         **{name: column.take(spans[:, SOUND]) for name, column in SOUND_COLUMNS.items()},
