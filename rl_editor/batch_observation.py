@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.edit_batch import EditBatch
-from rl_editor.heard_beats import LaterCopies
+from rl_editor.heard_beats import COPIES_AHEAD, LaterCopies, windows
 from rl_editor.observation import NO_COPY, CopyTable, Situations, context_columns
 from rl_editor.span_lists import END, Rows
 from rl_editor.track import Track
@@ -28,6 +28,8 @@ class ContextTables:
         passed_s: [M] seconds of the recording before the beat.
         match_earlier, match_later: [M] int64.
         later_ahead: [M, W] float32.
+        earlier_ahead: [M, 48] float32, how like its earlier copy each of the beats ahead is; behind
+            the recording's end, where nothing is heard, any number.
         later_copies: what edits of the recordings must know to be observed.
     """
 
@@ -36,22 +38,24 @@ class ContextTables:
     match_earlier: NDArray[np.int64]
     match_later: NDArray[np.int64]
     later_ahead: NDArray[np.float32]
+    earlier_ahead: NDArray[np.float32]
     later_copies: LaterCopies
 
     @classmethod
     def of(cls, tracks: Sequence[Track]) -> ContextTables:
         """Return the tables of some recordings."""
         tables = [CopyTable.from_track(track) for track in tracks]
+        earlier = _laid_end_to_end([t.earlier for t in tables], 0.0)
+        beyond = np.zeros(COPIES_AHEAD - 1, dtype=earlier.dtype)
         passed_s = [np.cumsum(np.append(0.0, t.durations_s))[:-1] for t in tables]
         return cls(
             total_s=np.array([float(t.durations_s.sum()) for t in tables]),
             passed_s=_laid_end_to_end(passed_s, 0.0),
             match_earlier=_laid_end_to_end([t.match_earlier for t in tables], NO_COPY),
             match_later=_laid_end_to_end([t.match_later for t in tables], NO_COPY),
-            later_copies=LaterCopies.of(
-                [t.match_earlier for t in tables], [t.earlier for t in tables]
-            ),
             later_ahead=_laid_end_to_end([t.later_ahead for t in tables], 0.0),
+            earlier_ahead=windows(np.append(earlier, beyond), COPIES_AHEAD),
+            later_copies=LaterCopies.of([t.match_earlier for t in tables]),
         )
 
 
@@ -69,7 +73,7 @@ def observe_batch(
     recording, cursor = batch.recording[rows], batch.cursor[rows]
     row, n_beats = batch.row[rows], batch.tables.n_beats.take(recording)
     first, last_kept = row - cursor, batch.last[rows, END].astype(np.int64) - 1
-    heard, likeness = batch.heard.copies_ahead(rows, cursor)
+    heard = batch.heard.copies_ahead(rows, cursor)
     return context_columns(
         Situations(
             cursor=cursor,
@@ -86,7 +90,7 @@ def observe_batch(
                 first + np.minimum(last_kept + 1, n_beats - 1)
             ),
             heard=heard,
-            likeness=likeness,
+            likeness=heard * tables.earlier_ahead[row],
             later_ahead=tables.later_ahead.take(row, axis=0),
         )
     )

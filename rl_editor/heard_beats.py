@@ -27,18 +27,14 @@ class LaterCopies:
     Attributes:
         begin: [M + 1] int64; the copies of the beat at a row are `beat[begin[row]:begin[row + 1]]`.
         beat: [copies] int64, beat of its recording that each copy is.
-        likeness: [copies] float32, how like the earlier one it is.
     """
 
     begin: NDArray[np.int64]
     beat: NDArray[np.int64]
-    likeness: NDArray[np.float32]
 
     @classmethod
-    def of(
-        cls, match_earlier: Sequence[NDArray[np.int64]], likeness: Sequence[NDArray[np.float32]]
-    ) -> LaterCopies:
-        """Return them for [N] the earlier copy of each beat or -1, and its likeness, a recording.
+    def of(cls, match_earlier: Sequence[NDArray[np.int64]]) -> LaterCopies:
+        """Return them for [N] the earlier copy of each beat or -1, a recording.
 
         Rows are those of `EditTables`: one more than beats in each recording.
         """
@@ -49,14 +45,13 @@ class LaterCopies:
             beats.append(order)
             rows.append(first + matches[order])
             first += len(matches) + 1
-        alike = [values[order] for values, order in zip(likeness, beats, strict=True)]
         begin = np.searchsorted(np.concatenate(rows), np.arange(first + 1))
-        return cls(begin, np.concatenate(beats), np.concatenate(alike))
+        return cls(begin, np.concatenate(beats))
 
     @classmethod
     def none(cls, n_rows: int) -> LaterCopies:
         """Return those of recordings in which nothing is a copy."""
-        return cls(np.zeros(n_rows + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
+        return cls(np.zeros(n_rows + 1, np.int64), np.zeros(0, np.int64))
 
 
 class HeardBeats:
@@ -72,16 +67,14 @@ class HeardBeats:
         """Set up edits that have played nothing, of recordings of at most `n_beats`."""
         self._copies = copies
         self._copy_heard = np.zeros((n_edits, n_beats + COPIES_AHEAD), dtype=bool)
-        self._likeness = np.zeros(self._copy_heard.shape, dtype=np.float32)
-        self._copies_ahead = _windows(self._copy_heard, COPIES_AHEAD)
-        self._likeness_ahead = _windows(self._likeness, COPIES_AHEAD)
-        self._edits = np.arange(n_edits)
+        self._copies_ahead = windows(self._copy_heard, COPIES_AHEAD)
+        self._first_copy = np.arange(n_edits) * self._copy_heard.shape[1]
         self.run_beats = np.zeros(n_edits, dtype=np.int64)
         # False before the first beat, where searches look.
         self._padded = np.zeros((n_edits, RUN_WINDOW + n_beats), dtype=bool)
         self.beats = self._padded[:, RUN_WINDOW:]
         self._first = np.arange(n_edits) * self._padded.shape[1] + RUN_WINDOW
-        self._windows = _windows(self._padded, RUN_WINDOW)
+        self._windows = windows(self._padded, RUN_WINDOW)
         self._frontier = np.zeros(n_edits, dtype=np.int64)  # nothing from here on was heard
         self._last_heard = np.zeros(n_edits, dtype=bool)  # whether the beat before the cursor was
 
@@ -89,18 +82,12 @@ class HeardBeats:
         """Start anew in some edits."""
         self._padded[rows] = False
         self._copy_heard[rows] = False
-        self._likeness[rows] = 0.0
         for state in (self.run_beats, self._frontier, self._last_heard):
             state[rows] = 0
 
-    def copies_ahead(
-        self, rows: Rows, cursor: NDArray[np.int64]
-    ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-        """Return of the beats from each cursor [R] on whether their earlier copy is heard [R, 48].
-
-        And how like it each is [R, 48], 0 where it is not heard.
-        """
-        return self._copies_ahead[rows, cursor], self._likeness_ahead[rows, cursor]
+    def copies_ahead(self, rows: Rows, cursor: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return [R, 48] whether the earlier copy of each beat from a cursor [R] on is heard."""
+        return self._copies_ahead[rows, cursor]
 
     def go_on(
         self,
@@ -133,10 +120,8 @@ class HeardBeats:
         copies = self._copies
         first = copies.begin.take(row)
         counts = copies.begin.take(row + n_heard) - first
-        which = ranges(first, counts)
-        place = (self._edits * self._likeness.shape[1]).repeat(counts) + copies.beat.take(which)
-        self._copy_heard.reshape(-1)[place] = True
-        self._likeness.reshape(-1)[place] = copies.likeness.take(which)
+        beats = copies.beat.take(ranges(first, counts))
+        self._copy_heard.reshape(-1)[self._first_copy.repeat(counts) + beats] = True
 
     def _look_up_run(self, rows: Rows, cursor: NDArray[np.int64]) -> None:
         last = self._padded[rows, RUN_WINDOW + cursor - 1]
@@ -152,6 +137,6 @@ class HeardBeats:
         self.run_beats[rows] = np.minimum(run, cursor)
 
 
-def _windows(values: NDArray, width: int) -> NDArray:
-    """Return [E, n, width] all stretches of the rows of values [E, n + width - 1]; a view."""
-    return np.lib.stride_tricks.sliding_window_view(values, width, axis=1)
+def windows(values: NDArray, width: int) -> NDArray:
+    """Return [..., n, width] all stretches of the values [..., n + width - 1]; a view."""
+    return np.lib.stride_tricks.sliding_window_view(values, width, axis=-1)

@@ -21,8 +21,7 @@ def test_runs_and_copies_are_those_that_counting_finds(seed):
     """Long stretches, and cursors that go back far, so that runs are looked up in several goes."""
     rng = np.random.default_rng(seed)
     matches = [np.where(rng.random(N_BEATS) < 0.5, rng.integers(0, N_BEATS, N_BEATS), -1)] * 2
-    likeness = [rng.random(N_BEATS).astype(np.float32) for _ in range(2)]
-    heard = HeardBeats(2, N_BEATS, LaterCopies.of(matches, likeness))
+    heard = HeardBeats(2, N_BEATS, LaterCopies.of(matches))
     played, cursor = np.zeros((2, N_BEATS), dtype=bool), np.zeros(2, dtype=np.int64)
     rows, first_row = np.arange(2), np.array([0, N_BEATS + 1])
     for _ in range(30):
@@ -37,22 +36,20 @@ def test_runs_and_copies_are_those_that_counting_finds(seed):
         cursor = following
         np.testing.assert_array_equal(heard.beats, played)
         assert heard.run_beats.tolist() == [run_before(played[r], cursor[r]) for r in rows]
-        copy_heard, alike = heard.copies_ahead(rows, cursor)
+        copy_heard = heard.copies_ahead(rows, cursor)
         for row in rows:
             ahead = np.arange(cursor[row], min(cursor[row] + COPIES_AHEAD, N_BEATS))
             match = matches[row][ahead]
             expected = (match >= 0) & played[row, match]
             np.testing.assert_array_equal(copy_heard[row, : len(ahead)], expected)
-            expected_alike = expected * likeness[row][ahead]
-            np.testing.assert_array_equal(alike[row, : len(ahead)], expected_alike)
             assert not copy_heard[row, len(ahead) :].any()
 
 
 def test_an_edit_that_begins_anew_has_heard_nothing():
-    heard = HeardBeats(2, 20, LaterCopies.of([np.arange(20) - 4], [np.ones(20, np.float32)]))
+    heard = HeardBeats(2, 20, LaterCopies.of([np.arange(20) - 4]))
     start, end = np.zeros(2, dtype=np.int64), np.full(2, 10)
     heard.go_on(start, end, np.ones(2, dtype=bool), start)
     heard.clear(np.array([1]))
     assert heard.beats.sum(axis=1).tolist() == [10, 0]
     assert heard.run_beats.tolist() == [10, 0]
-    assert heard.copies_ahead(np.arange(2), np.array([4, 0]))[0].sum(axis=1).tolist() == [10, 0]
+    assert heard.copies_ahead(np.arange(2), np.array([4, 0])).sum(axis=1).tolist() == [10, 0]
