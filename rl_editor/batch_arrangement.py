@@ -103,7 +103,7 @@ def _joined(counts: NDArray[np.int64], spans: SpanArray) -> tuple[NDArray[np.int
     edges = np.concatenate([[0], counts.cumsum()])
     begins[edges[:-1][counts > 0]] = True
     heads = begins.nonzero()[0]
-    joined = spans[heads]
+    joined = spans.take(heads, axis=0)
     joined[:-1, END] = spans[heads[1:] - 1, END]
     joined[-1, END] = spans[-1, END]
     return np.diff(np.searchsorted(heads, edges)), joined

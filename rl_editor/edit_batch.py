@@ -360,7 +360,7 @@ class EditBatch:
 def choices_allowed(masks: ActionMasks, actions: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Return [E] whether the masks [E, ...] allow each action [E, 3]; no number outside is."""
     inside = np.ones(len(actions), dtype=bool)
-    if actions.min() < 0 or (actions.max(axis=0) >= _SHAPE).any():
+    if actions.min() < 0 or (actions.T.copy().max(axis=1) >= _SHAPE).any():
         inside = np.all((actions >= 0) & (actions < _SHAPE), axis=1)
         actions = np.where(inside[:, None], actions, 0)
     kind, size, amount = actions.T
