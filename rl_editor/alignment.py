@@ -109,7 +109,7 @@ def check_related(raw_path: Path | str, edit_path: Path | str, matched_share: fl
     if matched_share < MIN_MATCHED_SHARE:
         raise UserError(
             f"{edit_path} should be an edit of {raw_path}, but only {matched_share:.0%} of it was "
-            "found there; check that the two files belong together."
+            "found there; check that the two files belong together and are longer than a second."
         )
 
 

@@ -122,10 +122,12 @@ class _Writing:
 
     def lose(self, what: str, start: int, end: int, particulars: str) -> None:
         edges_s = self.context.edges_s
-        particulars = f"at {format_time(edges_s[start])} {particulars}"
-        self.lost.setdefault(what, []).append(
-            (edges_s.item(end) - edges_s.item(start), particulars)
-        )
+        self.lose_span(what, edges_s.item(start), edges_s.item(end), particulars)
+
+    def lose_span(self, what: str, start_s: float, end_s: float, particulars: str = "") -> None:
+        span = f"{format_time(start_s)} to {format_time(end_s)} of the recording"
+        particulars = f"{span}: {particulars}" if particulars else span
+        self.lost.setdefault(what, []).append((end_s - start_s, particulars))
 
 
 def script(context: EditContext, clips: Sequence[Clip]) -> Script:
@@ -152,13 +154,11 @@ def _passages(writing: _Writing, clips: Sequence[Clip]) -> list[list[Clip]]:
         last = passages[-1][-1] if passages else None
         if last is not None and not (clip.reverse or last.reverse):
             follows_s = _follows_s(last, clip)
-            start = _place(context, clip.source_start_s)
-            gap = start - _place(context, follows_s)
+            gap = _place(context, clip.source_start_s) - _place(context, follows_s)
             if abs(gap) <= SAME_PLACE_BEATS:
                 if follows_s - clip.source_start_s > MIN_REPEAT_S:
-                    beat = min(int(start), context.lines.n_beats - 1)
-                    over = f"over {follows_s - clip.source_start_s:.2f} s"
-                    writing.lose("plays less than half a beat again", beat, beat + 1, over)
+                    what = "is heard again, less than half a beat"
+                    writing.lose_span(what, clip.source_start_s, follows_s)
                 passages[-1].append(clip)
                 continue
         passages.append([clip])
@@ -260,8 +260,9 @@ def _fade_span(
         beat_s = float(edges_s[end] - edges_s[start]) / (end - start)
         if abs(edges_s[end] - edges_s[start] - length_s) <= FADE_TOLERANCE_BEATS * beat_s:
             return found
-    over = f"over {length_s:.1f} s"
-    writing.lose(f"fades {words} over what is no span of the grid", beat, beat + 1, over)
+    first_s = edges_s.item(beat) if words == "in" else edges_s.item(beat + 1) - length_s
+    what = f"fades {words}, but no span of the grid is as long"
+    writing.lose_span(what, first_s, first_s + length_s)
     return None
 
 

@@ -113,7 +113,7 @@ def _make_sessions(arguments: argparse.Namespace) -> int:
             "made out of what is there; the lines above say why."
         )
     print(
-        f"{outcomes['made']} sessions made, {outcomes['stands']} were there, "
+        f"sessions: {outcomes['made']} made, {outcomes['stands']} were there, "
         f"{outcomes['left out']} left out; {order.folder}"
     )
     return 0

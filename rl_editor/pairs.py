@@ -115,7 +115,7 @@ def _beside(
         if name is None:
             problems.append(f"{path} is about no recording: none is called {stem}{RAW_ENDING}.*.")
         elif name in files:
-            problems.append(f"{path} is left out: {files[name]} is about the same recording.")
+            problems.append(f"{path}: {files[name]} is about the same recording.")
         else:
             files[name] = path
     return files
@@ -129,7 +129,7 @@ def _by_name(folder: Path, ending: str, problems: list[str]) -> dict[str, Path]:
         if not name or name == path.stem:
             problems.append(f"{path} should be called NAME{ending}{path.suffix}.")
         elif name in files:
-            problems.append(f"{path} is left out: {files[name].name} has the same name.")
+            problems.append(f"{path}: {files[name].name} has the same name.")
         else:
             files[name] = path
     return files

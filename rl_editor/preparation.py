@@ -126,7 +126,7 @@ def table(preparation: Preparation) -> str:
     n_pieces = len(by_piece([item.marks for item in usable]))
     total = Prepared(
         "total",
-        f"{len(usable)} of {len(preparation.items)}, {n_pieces} pieces",
+        f"{len(usable)} of {len(preparation.items)}, pieces: {n_pieces}",
         duration_s=sum(item.duration_s for item in usable),
         kept_s=sum(item.kept_s for item in usable),
         sure_s=sum(item.sure_s for item in usable),

@@ -91,13 +91,15 @@ def find_jobs(order: SessionOrder) -> tuple[list[SessionJob], list[str]]:
     """Return the sessions to be made, and a sentence for each file that cannot be used.
 
     Raises:
-        UserError: there is no such folder, or it holds no track and no score.
+        UserError: there is no such folder, it holds no track and no score, or the folder for the
+            sessions cannot be made.
     """
     if not order.source.is_dir():
         raise UserError(
-            f"the finished tracks should be in the folder {order.source}, but there is no such "
-            "folder; name it with --from."
+            f"the finished tracks should be in the folder {order.source}, but that is "
+            f"{'a file' if order.source.exists() else 'not there'}; name the folder with --from."
         )
+    _check_folder(order.folder)
     problems: list[str] = []
     files = list_files(order.source, AUDIO_SUFFIXES + SCORE_SUFFIXES, problems)
     if not files:
@@ -112,6 +114,17 @@ def find_jobs(order: SessionOrder) -> tuple[list[SessionJob], list[str]]:
         for number in range(order.count)
     ]
     return jobs, problems
+
+
+def _check_folder(folder: Path) -> None:
+    """Raise `UserError` unless a folder is there or can be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"the sessions should be written to the folder {folder}, but it cannot be made "
+            f"({error.strerror}); name another with --out."
+        ) from error
 
 
 def _distinct(files: Sequence[Path], problems: list[str]) -> list[Path]:

@@ -100,8 +100,8 @@ def test_each_effect_becomes_its_action(changes, act):
     [
         ({"gain_db": -3.0, "semitones": 2.0}, "at -3.0 dB, +2 semitones away"),
         ({"rate": 1.02, "semitones": 0.343}, "1.02 times as fast"),
-        ({"gain_db": -12.0}, "another level, which no single action does (at 0:06.0 at -12.0 dB)"),
-        ({"fade_in_s": 3.1}, "fades in over what is no span of the grid (at 0:06.0 over 3.1 s)"),
+        ({"gain_db": -12.0}, "(0:06.0 to 0:10.0 of the recording: at -12.0 dB)"),
+        ({"fade_in_s": 3.1}, "0:03.1 of the edit fades in, but no span of the grid is as long"),
     ],
 )
 def test_what_no_action_does_is_told_and_left_as_it_is(changes, words):
@@ -207,13 +207,14 @@ def test_a_fade_backwards_is_told_and_the_rest_stays_backwards():
 def test_a_fade_without_room_is_told():
     made = shown(steady_grid(16.0), [Clip(0.0, 2.0, fade_in_s=2.0, fade_out_s=2.0)])
     assert spoken(made) == [(ActionType.FADE_IN, Amount.NEUTRAL)]
-    assert "fades out over what is no span of the grid" in made.unexpressed[0]
+    assert "fades out, but no span" in made.unexpressed[0]
+    assert "(0:00.0 to 0:02.0 of the recording)" in made.unexpressed[0]
 
 
 def test_a_repeat_that_is_too_short_for_the_grid_is_told():
     made = shown(steady_grid(16.0), [Clip(0.0, 2.0), Clip(1.75, 4.0, 2.0)])
     assert spoken(made) == []
-    assert "plays less than half a beat again" in made.unexpressed[0]
+    assert "0:00.2 of the edit is heard again, less than half a beat" in made.unexpressed[0]
     crossfaded = [Clip(0.0, 2.0), Clip(1.9, 4.0, 1.9)]
     assert shown(steady_grid(16.0), crossfaded).unexpressed == ()
 

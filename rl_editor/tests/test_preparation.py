@@ -43,7 +43,7 @@ def test_a_table_of_all_items_and_their_problems(folder, capsys):
     assert cells["made"][0] == "session"
     assert cells["made"][4] == "1.00"
     assert cells["song.wav"][0] == "track"
-    assert lines[6].startswith("total    2 of 3, 2 pieces")
+    assert lines[6].startswith("total    2 of 3, pieces: 2")
     said = lines[lines.index("problems:") + 1 :]
     assert len(said) == 2
     assert "broken" in said[0]
@@ -93,7 +93,7 @@ def test_totals_weigh_items_by_their_length():
         Prepared("pair", "bad", problems=("bad is damaged.",), is_usable=False),
     )
     lines = table(Preparation(items, ())).splitlines()
-    assert lines[-5].split() == ["total", "2", "of", "3,", "1", "pieces", "2.0", "50%", "0.75"]
+    assert lines[-5].split() == ["total", "2", "of", "3,", "pieces:", "1", "2.0", "50%", "0.75"]
     assert lines[-2:] == ["x: moved.", "left out: bad is damaged."]
     assert len(lines[0]) < 90
 
