@@ -1,4 +1,4 @@
-"""The commands about training data: `rl-editor sessions make`, `prepare` and `gate`.
+"""The commands about training data: `rl-editor sessions make`, `align`, `prepare` and `gate`.
 
 In: parsed arguments. Out: exit codes; files that cannot be used are named and left out.
 """
@@ -37,6 +37,11 @@ def add_data_commands(commands: Any) -> None:
     )
     _add_jobs(make)
     make.set_defaults(run=_make_sessions)
+
+    align = commands.add_parser("align", help="show where an edit's passages are in its recording")
+    align.add_argument("raw", help="the raw recording")
+    align.add_argument("edit", help="the edit of it")
+    align.set_defaults(run=_align)
 
     prepare = commands.add_parser("prepare", help="analyse and align training data")
     prepare.add_argument("folder", nargs="?", default="training_data", help="of training data")
@@ -116,6 +121,16 @@ def _make_sessions(arguments: argparse.Namespace) -> int:
         f"sessions: {outcomes['made']} made, {outcomes['stands']} were there, "
         f"{outcomes['left out']} left out; {order.folder}"
     )
+    return 0
+
+
+def _align(arguments: argparse.Namespace) -> int:
+    from rl_editor.alignment import align_files, check_related
+    from rl_editor.alignment_table import alignment_lines
+
+    found = align_files(arguments.raw, arguments.edit)
+    check_related(arguments.raw, arguments.edit, found.matched_share)
+    print("\n".join(alignment_lines(found)))
     return 0
 
 
