@@ -23,8 +23,8 @@ STAGES = {
         joins finished_edits render replay script_search sound_table span_lists spans spelling""",
     "dataset": """
         alignment alignment_cache alignment_clips alignment_table alignment_truth coarse_match
-        cut_points demonstrations edit_list_truth envelope_match jump_path line_fit line_search log_spectra
-        match_review
+        cut_points demonstrations edit_list_truth envelope_match jump_path line_fit line_search
+        log_spectra match_review
         matches pairs played_acts performance_demonstrations performances preparation
         reference_sessions score_arrangements score_rendering score_takes scores session_files
         session_flaws session_making
