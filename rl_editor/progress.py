@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import sys
-from types import TracebackType
 
 from tqdm import tqdm
 
@@ -39,12 +38,7 @@ class Progress:
     def __enter__(self) -> Progress:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self._bar.close()
 
     def stage(self, name: str, fraction: float) -> None:
@@ -78,12 +72,7 @@ class Counting:
     def __enter__(self) -> Counting:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self._bar.close()
 
     def show(self, n_done: int, n: int, name: str) -> None:
