@@ -171,7 +171,8 @@ def _of_sound(track: Track) -> dict[str, NDArray]:
     largest = np.maximum(own.max(axis=1, initial=0.0), 1e-12)
     return {
         "dead_s": _before_lines(is_dead * track.grid.durations_s),
-        "sound": sound,
+        # Beat by beat: what is looked up is rows, and looking up rows of columns copies them all.
+        "sound": np.ascontiguousarray(sound),
         "level_std_db": deviation[-1:],
         "largest_change": largest[:, None],
         "ordinary": _ordinary(change_steps(own, largest[:, None]))[:, None],
