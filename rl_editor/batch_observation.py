@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.edit_batch import EditBatch
-from rl_editor.heard_beats import COPIES_AHEAD, LaterCopies, windows
+from rl_editor.heard_beats import COPIES_AHEAD, LaterCopies, stretches, unpacked
 from rl_editor.observation import NO_COPY, CopyTable, Situations, context_columns
 from rl_editor.span_lists import END, Rows
 from rl_editor.track import Track
@@ -28,8 +28,8 @@ class ContextTables:
         passed_s: [M] seconds of the recording before the beat.
         match_earlier, match_later: [M] int64.
         later_ahead: [M, W] float32.
-        earlier_ahead: [M, 48] float32, how like its earlier copy each of the beats ahead is; behind
-            the recording's end, where nothing is heard, any number.
+        earlier_ahead: [M] stretches of 48 float32, how like its earlier copy each of the beats
+            ahead is; behind the recording's end, where nothing is heard, any number.
         later_copies: what edits of the recordings must know to be observed.
     """
 
@@ -38,7 +38,7 @@ class ContextTables:
     match_earlier: NDArray[np.int64]
     match_later: NDArray[np.int64]
     later_ahead: NDArray[np.float32]
-    earlier_ahead: NDArray[np.float32]
+    earlier_ahead: NDArray[np.void]
     later_copies: LaterCopies
 
     @classmethod
@@ -54,7 +54,7 @@ class ContextTables:
             match_earlier=_laid_end_to_end([t.match_earlier for t in tables], NO_COPY),
             match_later=_laid_end_to_end([t.match_later for t in tables], NO_COPY),
             later_ahead=_laid_end_to_end([t.later_ahead for t in tables], 0.0),
-            earlier_ahead=windows(np.append(earlier, beyond), COPIES_AHEAD),
+            earlier_ahead=stretches(np.append(earlier, beyond), COPIES_AHEAD),
             later_copies=LaterCopies.of([t.match_earlier for t in tables]),
         )
 
@@ -73,11 +73,13 @@ def observe_batch(
     recording, cursor = batch.recording[rows], batch.cursor[rows]
     row, n_beats = batch.row[rows], batch.tables.n_beats.take(recording)
     first, last_kept = row - cursor, batch.last[rows, END].astype(np.int64) - 1
+    # Behind the last beat nothing follows: the last one stands for it.
+    following = np.minimum(last_kept + 1, n_beats - 1)
     heard = batch.heard.copies_ahead(rows, cursor)
     return context_columns(
         Situations(
             cursor=cursor,
-            n_beats=n_beats,
+            beats_left=n_beats - cursor,
             passed_s=tables.passed_s.take(row),
             total_s=tables.total_s.take(recording),
             target=target,
@@ -85,12 +87,10 @@ def observe_batch(
             output_s=batch.output_s[rows],
             run_beats=batch.heard.run_beats[rows],
             earlier_here=tables.match_earlier.take(row),
-            # Behind the last beat nothing follows: the last one stands for it.
-            later_of_following=tables.match_later.take(
-                first + np.minimum(last_kept + 1, n_beats - 1)
-            ),
+            following=following,
+            later_of_following=tables.match_later.take(first + following),
             heard=heard,
-            likeness=heard * tables.earlier_ahead[row],
+            likeness=heard * unpacked(tables.earlier_ahead[row], np.float32),
             later_ahead=tables.later_ahead.take(row, axis=0),
         )
     )

@@ -27,7 +27,10 @@ AHEAD_BEATS = (1, 4, 16, 48)
 """Lengths of the spans ahead over which copies are summarised, beats."""
 NO_COPY = -1
 """`match_later` and `match_earlier` of a beat without a copy."""
-_LAST_AHEAD = np.array(AHEAD_BEATS) - 1
+_WIDTHS = np.array(AHEAD_BEATS, dtype=np.float32)[:, None]
+_ADD_BYTES = np.uint32(0x01010101)
+FURTHEST = 512
+"""Offsets between copies from which on the context says the same to the last bit, beats."""
 
 CONTEXT_NAMES = (
     "progress",
@@ -157,7 +160,7 @@ def context(
     return context_columns(
         Situations(
             cursor=cursor,
-            n_beats=np.full(len(cursor), n_beats),
+            beats_left=n_beats - cursor,
             passed_s=np.concatenate([[0.0], np.cumsum(table.durations_s)])[cursor],
             total_s=np.full(len(cursor), float(table.durations_s.sum())),
             target=np.full(len(cursor), target),
@@ -165,6 +168,7 @@ def context(
             output_s=edit.output_s,
             run_beats=edit.run_beats,
             earlier_here=table.match_earlier[cursor],
+            following=following,
             later_of_following=table.match_later[following],
             heard=heard,
             likeness=heard * windows(table.earlier, 0.0)[cursor],
@@ -185,18 +189,19 @@ class Situations:
 
     Attributes:
         cursor, last_kept, output_s, run_beats: [B] as in `EditSoFar`.
-        n_beats: [B] beats of the recording.
+        beats_left: [B] beats of the recording from the cursor on.
         passed_s, total_s: [B] seconds of the recording before the cursor, and in all.
         target: [B] share that should stay, NaN where nobody asked.
         earlier_here: [B] the cursor's earlier copy, or -1.
-        later_of_following: [B] later copy of the beat that would follow the output, or -1.
+        following: [B] the beat that would follow the output; behind the recording's end, its last.
+        later_of_following: [B] later copy of that beat, or -1.
         heard: [B, 48] True where the earlier copy of a beat ahead is in the output.
         likeness: [B, 48] float32, how like that copy each of them is, 0 where it is not heard.
         later_ahead: [B, W] as in `CopyTable`.
     """
 
     cursor: NDArray[np.int64]
-    n_beats: NDArray[np.int64]
+    beats_left: NDArray[np.int64]
     passed_s: NDArray[np.float64]
     total_s: NDArray[np.float64]
     target: NDArray[np.float64]
@@ -204,6 +209,7 @@ class Situations:
     output_s: NDArray[np.float64]
     run_beats: NDArray[np.int64]
     earlier_here: NDArray[np.int64]
+    following: NDArray[np.int64]
     later_of_following: NDArray[np.int64]
     heard: NDArray[np.bool_]
     likeness: NDArray[np.float32]
@@ -223,7 +229,7 @@ def context_columns(seen: Situations) -> NDArray[np.float32]:
         seen.output_s / np.maximum(seen.passed_s, 1.0),
         known,
         target,
-        known * np.minimum(np.maximum(needed, 0.0), 2.0),
+        np.minimum(np.maximum(needed, 0.0), 2.0),
         (since == 0) & (cursor > 0),
         np.log1p(seen.run_beats) / 5.0,
         ~started,
@@ -233,49 +239,83 @@ def context_columns(seen: Situations) -> NDArray[np.float32]:
     for index, column in enumerate(columns):
         context[:, index] = column
     n_columns, n_widths = len(columns), len(AHEAD_BEATS)
-    _continuation(seen, context[:, n_columns : n_columns + 6])
+    _continuation(seen, ~started, context[:, n_columns : n_columns + 6])
     _copies_in_output(seen, context[:, n_columns + 6 : -n_widths])
     context[:, -n_widths:] = seen.later_ahead
     return context
 
 
-def _continuation(seen: Situations, columns: NDArray[np.float32]) -> None:
+def _continuation(
+    seen: Situations, is_empty: NDArray[np.bool_], columns: NDArray[np.float32]
+) -> None:
     """Write how the cursor's copies relate to what should follow the end of the output: [B, 6].
 
     `continuation`: the earlier copy of this place against the place that would come next;
     0 means that this is a retake of just what is missing, negative that it winds back.
     `resumption`: the later copy of the place that would come next against this place.
     """
-    following = np.minimum(np.maximum(seen.last_kept + 1, 0), seen.n_beats - 1)
-    copy = np.stack([seen.earlier_here, seen.later_of_following])
-    exists = (copy != NO_COPY) & (seen.last_kept >= 0)
-    offset = np.stack([seen.earlier_here - following, seen.cursor - seen.later_of_following])
-    columns[:, 0::3] = exists.T
-    columns[:, 1::3] = (exists * np.exp(np.abs(offset) / -2.0)).T
-    columns[:, 2::3] = (exists * np.tanh(offset / 16.0)).T
+    sides = (
+        (seen.earlier_here, seen.earlier_here - seen.following),
+        (seen.later_of_following, seen.cursor - seen.later_of_following),
+    )
+    for first, (copy, offset) in zip((0, 3), sides, strict=True):
+        place = np.minimum(np.maximum(offset, -FURTHEST), FURTHEST) + FURTHEST
+        place[is_empty | (copy == NO_COPY)] = len(_OF_OFFSET) - 1
+        columns[:, first : first + 3] = _OF_OFFSET.take(place, axis=0)
+
+
+def _of_offsets() -> NDArray[np.float32]:
+    """Return [2 FURTHEST + 2, 3] what the context says of each offset, and last of no copy."""
+    offset = np.arange(-FURTHEST, FURTHEST + 1)
+    exists, closeness = np.ones(len(offset)), np.exp(np.abs(offset) / -2.0)
+    numbers = np.stack([exists, closeness, np.tanh(offset / 16.0)], axis=1)
+    return np.append(numbers, np.zeros((1, 3)), axis=0).astype(np.float32)
+
+
+_OF_OFFSET = _of_offsets()
 
 
 def _copies_in_output(seen: Situations, columns: NDArray[np.float32]) -> None:
     """Write, for each span ahead, the share already heard as a copy, and how close those are."""
     n_widths = len(AHEAD_BEATS)
-    count = _sums_ahead(seen.heard, np.int8)
-    similarity = _sums_ahead(seen.likeness, np.float32)
-    width = np.minimum(_LAST_AHEAD + 1, (seen.n_beats - seen.cursor)[:, None])
-    columns[:, :n_widths] = count / width
-    columns[:, n_widths:] = similarity / np.maximum(count, 1)
+    count, similarity = _counts_ahead(seen.heard), _sums_ahead(seen.likeness)
+    width = np.minimum(_WIDTHS, seen.beats_left)
+    columns[:, :n_widths] = (count / width).T
+    np.maximum(count, 1.0, out=count)
+    similarity /= count
+    columns[:, n_widths:] = similarity.T
 
 
-def _sums_ahead(values: NDArray, dtype: type) -> NDArray:
-    """Return [B, W] the sums of the first 1, 4, 16 and 48 columns of values [B, 48].
+def _counts_ahead(values: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return [W, B] how many of the first 1, 4, 16 and 48 columns of values [B, 48] are True.
+
+    Four columns are added at once, as the bytes of one number; the product gathers the sum of
+    its bytes, at most 48, in the highest.
+    """
+    fours = np.ascontiguousarray(values.view(np.uint32).T)
+    counts = np.empty((len(AHEAD_BEATS), len(values)), dtype=np.float32)
+    counts[0] = values[:, 0]
+    for row, beats in enumerate(AHEAD_BEATS[1:], 1):
+        bytes_ = np.add.reduce(fours[: beats // 4], axis=0, dtype=np.uint32)
+        counts[row] = (bytes_ * _ADD_BYTES) >> 24
+    return counts
+
+
+def _sums_ahead(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return [W, B] the sums of the first 1, 4, 16 and 48 columns of values [B, 48].
 
     Sums over the first axis add row to row, for all columns at once and in one order however
     many there are; a single column would be added up in another order.
     """
     if len(values) == 1:
-        return _sums_ahead(np.repeat(values, 2, axis=0), dtype)[:1]
+        return _sums_ahead(np.repeat(values, 2, axis=0))[:, :1]
     across = np.ascontiguousarray(values.T)
-    sums = [np.add.reduce(across[:beats], axis=0, dtype=dtype) for beats in AHEAD_BEATS]
-    return np.stack(sums, axis=1)
+    sums, added = np.empty((len(AHEAD_BEATS), len(values)), dtype=np.float32), 0
+    for row, beats in enumerate(AHEAD_BEATS):
+        np.add.reduce(across[added:beats], axis=0, out=sums[row])
+        added = beats - 1
+        across[added] = sums[row]
+    return sums
 
 
 _TABLES: WeakKeyDictionary[Track, CopyTable] = WeakKeyDictionary()
