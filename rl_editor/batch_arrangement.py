@@ -11,7 +11,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.span_lists import END, START, Rows, SpanArray, SpanLists, continues, ranges
+from rl_editor.span_lists import (
+    END,
+    START,
+    Rows,
+    SpanArray,
+    SpanLists,
+    as_items,
+    continues,
+    ranges,
+)
 from rl_editor.spans import Arrangement, Waiting
 
 
@@ -43,11 +52,12 @@ class BatchArrangement:
         """Put one span at the end of each output.
 
         The first `n_new` of the rows play it next: where it begins a new clip, what waited for
-        the end of the last one comes before it. In the others it only takes its place.
+        the end of the last one comes before it. In the others it only takes its place. The spans
+        [R, 4] are written over.
         """
         waits = self.waiting.count[rows[:n_new]].nonzero()[0]
         if len(waits):
-            self._release(rows[waits], spans[waits])
+            self._release(rows[waits], spans.take(waits, axis=0))
         self.placed.append(rows, spans)
 
     def take_last(self, rows: Rows) -> SpanArray:
@@ -62,12 +72,16 @@ class BatchArrangement:
         First their numbers [R], then the spans [K, 4], edit by edit.
         """
         parts = (self.placed, self.waiting, self.tail)
-        counts = np.stack([part.count[rows] for part in parts], axis=1)
+        counts = np.empty((len(rows), len(parts)), dtype=np.int64)
+        for index, part in enumerate(parts):
+            counts[:, index] = part.count[rows]
         first = counts.cumsum().reshape(counts.shape) - counts
         spans = np.empty((int(counts.sum()), 4), dtype=np.int32)
-        for index in counts.any(axis=0).nonzero()[0]:
-            part = parts[index]
-            spans[ranges(first[:, index], counts[:, index])] = part.concatenated(rows)
+        items = as_items(spans)
+        for index, part in enumerate(parts):
+            places = ranges(first[:, index], counts[:, index])
+            if len(places):
+                items[places] = as_items(part.concatenated(rows))
         return _joined(counts.sum(axis=1), spans)
 
     def of(self, row: int) -> Arrangement:
@@ -87,9 +101,9 @@ class BatchArrangement:
             counts = self.n_begun[ready]
             for index in range(int(counts.max())):
                 now = ready[counts > index]
-                waited = self.waiting.slots[now, index + 1]
-                self.placed.append(now, waited)
+                waited = self.waiting.at(now, index + 1)
                 self.n_placed[now] += waited[:, END] - waited[:, START]
+                self.placed.append(now, waited)
             self.waiting.drop_first(ready, counts)
         self.n_begun[rows] = self.waiting.count[rows]
 

@@ -36,7 +36,7 @@ from rl_editor.edit_state import MAX_MATCH_DB, ActionMasks, EditContext, EditSta
 from rl_editor.edit_tables import N_PLACES, PLACE_OF, SPAN_END, EditTables
 from rl_editor.heard_beats import HeardBeats, LaterCopies
 from rl_editor.sound_table import GAIN_OF, GAIN_STEPS_PER_DB, RATE, REVERSE, SOUND_OF
-from rl_editor.span_lists import END, GAIN, SOUND, START, Rows, SpanArray, ranges
+from rl_editor.span_lists import END, GAIN, SOUND, START, Rows, SpanArray, as_items, ranges
 
 FIRST_STEPS = 64
 """Actions of history that a batch has room for at first."""
@@ -236,28 +236,27 @@ class EditBatch:
         spans = span_array(self.cursor, span_end, SOUND_OF.take(choice), GAIN_OF.take(choice))
         matched = (choice == _MATCH).nonzero()[0]
         if len(matched):
-            spans[matched, GAIN] = self._matching_gain(matched, spans[matched])
+            spans[matched, GAIN] = self._matching_gain(matched, spans.take(matched, axis=0))
         self._reorder(choice, spans)
         swapped = (kind == _SWAP_NEXT).nonzero()[0]
-        earlier = spans[swapped]
+        earlier = spans.take(swapped, axis=0)
         spans[swapped, START], spans[swapped, END] = span_end[swapped], following[swapped]
         repeating = (kind == _REPEAT_PREV).nonzero()[0]
         counts, pieces = self._last_beats(repeating, span_end[repeating])
         first = counts.cumsum() - counts
-        spans[repeating] = pieces[first]
+        as_items(spans)[repeating] = as_items(pieces)[first]
         looped = ((choice >= _FIRST_LOOP) & (choice <= _LAST_LOOP)).nonzero()[0]
         before = (choice == _BEFORE_LAST).nonzero()[0]
         last = arrangement.take_last(before)
         playing = _PLAYS_NEXT.take(kind).nonzero()[0]
         rows = np.concatenate([playing, before])
-        arrangement.play(rows, spans[rows], len(playing))
+        arrangement.play(rows, spans.take(rows, axis=0), len(playing))
         several = (counts > 1).nonzero()[0]
         rows = np.concatenate([looped, swapped, repeating[several], before])
-        second = np.concatenate([spans[looped], earlier, pieces[first[several] + 1], last])
+        loops = spans.take(looped, axis=0)
+        second = np.concatenate([loops, earlier, pieces[first[several] + 1], last])
         arrangement.play(rows, second, len(rows) - len(before))
-        self._extend(
-            looped, HEARD.take(choice[looped]) - 2, spans[looped], repeating, counts, pieces
-        )
+        self._extend(looped, HEARD.take(choice[looped]) - 2, loops, repeating, counts, pieces)
         n_beats = np.where(kind == _REPEAT_PREV, span_end, following) - self.cursor
         arrangement.n_placed += PLACED.take(choice) * n_beats
 
@@ -266,11 +265,11 @@ class EditBatch:
         first, after = (choice == _FIRST).nonzero()[0], (choice == _AFTER_NEXT).nonzero()[0]
         tail = (choice == _AT_END).nonzero()[0]
         if len(first):
-            self.arrangement.placed.insert_first(first, spans[first])
+            self.arrangement.placed.insert_first(first, spans.take(first, axis=0))
         if len(after):
-            self.arrangement.waiting.push(after, spans[after])
+            self.arrangement.waiting.push(after, spans.take(after, axis=0))
         if len(tail):
-            self.arrangement.tail.append(tail, spans[tail])
+            self.arrangement.tail.append(tail, spans.take(tail, axis=0))
 
     def _extend(
         self,
@@ -290,7 +289,7 @@ class EditBatch:
         self.arrangement.placed.extend(
             np.concatenate([looped, repeating]),
             np.concatenate([plays, np.maximum(counts - 2, 0)]),
-            np.concatenate([loops.repeat(plays, axis=0), pieces[order > 1]]),
+            np.concatenate([loops.repeat(plays, axis=0), pieces.compress(order > 1, axis=0)]),
         )
 
     def _matching_gain(self, rows: Rows, spans: SpanArray) -> NDArray[np.int64]:
@@ -324,7 +323,7 @@ class EditBatch:
         n_beats, placed = span_end - self.cursor[rows], self.arrangement.placed
         n_back = int(min(n_beats.max(), placed.count[rows].max()))
         slot = placed.count[rows, None] - np.arange(n_back)[::-1]
-        spans = placed.slots[rows[:, None], np.maximum(slot, 0)]
+        spans = placed.at(rows[:, None], np.maximum(slot, 0))
         lengths = spans[..., END] - spans[..., START]
         following = lengths[:, ::-1].cumsum(axis=1)[:, ::-1] - lengths
         taken = np.minimum(np.maximum(n_beats[:, None] - following, 0), lengths)
@@ -332,7 +331,8 @@ class EditBatch:
         start = np.where(backwards, spans[..., START], spans[..., END] - taken)
         spans[..., START], spans[..., END] = start, start + taken
         some = taken > 0
-        counts, pieces = np.count_nonzero(some, axis=1), spans[some]
+        counts = np.add.reduce(some, axis=1, dtype=np.int64)
+        pieces = spans.reshape(-1, 4).take(some.reshape(-1).nonzero()[0], axis=0)
         origin = (self.row[rows] - self.cursor[rows]).repeat(counts)
         length_s = self.tables.edges_s.take(origin + pieces[:, END])
         length_s -= self.tables.edges_s.take(origin + pieces[:, START])
