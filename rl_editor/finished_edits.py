@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from rl_editor.actions import FADE_CURVES, Action
 from rl_editor.edit_state import EditState
-from rl_editor.spans import AS_IT_IS, Span
+from rl_editor.spans import AS_IT_IS, Sound, Span
 
 NO_FADE = -1
-"""`fade_in` and `fade_out` of a span without a fade."""
+"""What stands for no fade where fades are indices into `actions.FADE_CURVES`."""
 AS_RECORDED = 0
 """Key of a sound that changes nothing but the level."""
 _KEY_STEPS = {
@@ -34,10 +34,13 @@ _KEY_STEPS = {
     "fade_in": (53, 1.0),
     "fade_out": (56, 1.0),
 }
-"""First bit and steps of each column of `FinishedEdits` in a key, fine enough for all actions."""
+"""First bit and steps of each property of a sound in a key, fine enough for all actions."""
 KEY_COLUMNS = tuple(_KEY_STEPS)
+PLAIN, BACKWARDS, MOVED, COLOURED, FADED, LEFT_OUT = range(6)
+"""Treatments of a beat: heard as recorded; backwards; at another speed or pitch; through a shelf or
+an effect; under a fade; not heard."""
+N_TREATMENTS = 6
 
-_PER_EDIT = ("task", "target")
 _OFFSETS = ("first_span", "first_action")
 
 
@@ -51,12 +54,11 @@ class FinishedEdits:
         first_span: [E + 1] int64, rows of the spans of each edit.
         start, end: [K] int64, half-open range of beats of the recording.
         rate: [K] float64, speed; 1 is as recorded.
-        gain_db, semitones, eq_low_db, eq_high_db: [K] float64, 0 is as recorded.
+        gain_db: [K] float64, 0 is as recorded.
         reverse: [K] bool, played backwards.
-        distortion, reverb: [K] float64 in [0, 1], 0 is dry.
-        fade_in, fade_out: [K] int64, index into `actions.FADE_CURVES` of a fade over the whole
-            span, or -1.
+        treatment: [K] int64, the first of the treatments that the sound has.
         sound_key: [K] int64, one number for all of it but the gain (`sound_keys`).
+        fade_in_key, fade_out_key: [K] int64, what a fade over the whole span adds to the key.
         first_action: [E + 1] int64, rows of the actions of each edit.
         actions: [A, 3] int64, type, size and amount.
     """
@@ -68,15 +70,11 @@ class FinishedEdits:
     end: NDArray[np.int64]
     rate: NDArray[np.float64]
     gain_db: NDArray[np.float64]
-    semitones: NDArray[np.float64]
     reverse: NDArray[np.bool_]
-    eq_low_db: NDArray[np.float64]
-    eq_high_db: NDArray[np.float64]
-    distortion: NDArray[np.float64]
-    reverb: NDArray[np.float64]
-    fade_in: NDArray[np.int64]
-    fade_out: NDArray[np.int64]
+    treatment: NDArray[np.int64]
     sound_key: NDArray[np.int64]
+    fade_in_key: NDArray[np.int64]
+    fade_out_key: NDArray[np.int64]
     first_action: NDArray[np.int64]
     actions: NDArray[np.int64]
 
@@ -117,21 +115,18 @@ class FinishedEdits:
         flat = [span for edit in spans for span in edit]
         sounds = np.array(
             [_NEUTRAL if s.sound is AS_IT_IS else _numbers(s) for s in flat], dtype=np.float64
-        ).reshape(len(flat), len(_SOUND_COLUMNS))
-        columns = dict(zip(_SOUND_COLUMNS, sounds.T, strict=True))
-        types = {"reverse": bool, "fade_in": np.int64, "fade_out": np.int64}
+        ).reshape(len(flat), len(Sound._fields))
+        columns = dict(zip(Sound._fields, sounds.T, strict=True))
         return cls(
             task=np.array(tasks, dtype=np.int64),
             target=np.array([np.nan if t is None else t for t in targets], dtype=np.float64),
             first_span=_offsets(spans),
             start=np.array([span.start for span in flat], dtype=np.int64),
             end=np.array([span.end for span in flat], dtype=np.int64),
-            sound_key=sound_keys(columns),
+            gain_db=columns["gain_db"],
             first_action=_offsets(actions),
             actions=np.array([row for edit in actions for row in edit], np.int64).reshape(-1, 3),
-            **{
-                name: column.astype(types.get(name, np.float64)) for name, column in columns.items()
-            },
+            **sound_columns(columns),
         )
 
     @classmethod
@@ -148,37 +143,52 @@ class FinishedEdits:
         return cls(**arrays)
 
 
-_SOUND_COLUMNS = tuple(
-    f.name
-    for f in fields(FinishedEdits)
-    if f.name not in (*_PER_EDIT, *_OFFSETS, "start", "end", "sound_key", "actions")
-)
+def sound_columns(sounds: Mapping[str, NDArray]) -> dict[str, NDArray]:
+    """Return [K] the columns of `FinishedEdits` that say how spans sound, but for their gain.
+
+    Args:
+        sounds: [K] properties of `spans.Sound`, fades as an index into `FADE_CURVES` or -1.
+    """
+    key = sound_keys(sounds)
+    moved = (sounds["rate"] != 1.0) | (sounds["semitones"] != 0.0)
+    coloured = (sounds["eq_low_db"] != 0.0) | (sounds["eq_high_db"] != 0.0)
+    coloured |= (sounds["distortion"] != 0.0) | (sounds["reverb"] != 0.0)
+    reverse = sounds["reverse"].astype(bool)
+    has = [key == AS_RECORDED, reverse, moved, coloured]
+    return {
+        "rate": sounds["rate"],
+        "reverse": reverse,
+        "treatment": np.select(has, [PLAIN, BACKWARDS, MOVED, COLOURED], FADED),
+        "sound_key": key,
+        "fade_in_key": _part_of_key("fade_in", sounds["fade_in"]),
+        "fade_out_key": _part_of_key("fade_out", sounds["fade_out"]),
+    }
 
 
 def sound_keys(columns: Mapping[str, NDArray]) -> NDArray[np.int64]:
     """Return [K] one number for each sound but its level; `AS_RECORDED` where nothing is changed.
 
-    `columns` are those of `FinishedEdits`, [K] each.
+    `columns` [K] are at least those of `KEY_COLUMNS`, as in `sound_columns`.
     """
     key = np.zeros(len(columns["rate"]), dtype=np.int64)
     for name in KEY_COLUMNS:
-        key += part_of_key(name, columns[name])
+        key += _part_of_key(name, columns[name])
     return key
 
 
-def part_of_key(name: str, values: NDArray) -> NDArray[np.int64]:
-    """Return [K] what one column of `FinishedEdits` adds to a key."""
+def _part_of_key(name: str, values: NDArray) -> NDArray[np.int64]:
+    """Return [K] what one property adds to a key."""
     bit, steps = _KEY_STEPS[name]
     zero = {"rate": 1.0, "fade_in": -1.0, "fade_out": -1.0}.get(name, 0.0)
     return np.rint((values - zero) * steps).astype(np.int64) << bit
 
 
 def _numbers(span: Span) -> tuple[float, ...]:
-    """Return a span's sound in the order of `_SOUND_COLUMNS`."""
+    """Return a span's sound in the order of the fields of `Sound`."""
     sound = span.sound._asdict()
     for fade in ("fade_in", "fade_out"):
         sound[fade] = NO_FADE if sound[fade] is None else FADE_CURVES.index(sound[fade])
-    return tuple(float(sound[name]) for name in _SOUND_COLUMNS)
+    return tuple(float(sound[name]) for name in Sound._fields)
 
 
 _NEUTRAL = _numbers(Span(0, 1))

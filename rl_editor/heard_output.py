@@ -16,8 +16,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.finished_edits import FinishedEdits, part_of_key
-from rl_editor.reward_tables import RewardTables
+from rl_editor.finished_edits import FinishedEdits
+from rl_editor.reward_tables import KNOWN, SOURCE, RewardTables
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,25 +46,26 @@ class HeardOutput:
     @classmethod
     def of(cls, tables: RewardTables, edits: FinishedEdits) -> HeardOutput:
         """Return the output of finished edits."""
-        n_spans = len(edits.start)
-        span_edit = np.repeat(np.arange(len(edits)), np.diff(edits.first_span))
-        is_break = np.ones(n_spans, dtype=bool)
-        turned = edits.reverse[1:] | edits.reverse[:-1]
-        is_break[1:] = (
-            (span_edit[1:] != span_edit[:-1]) | (edits.start[1:] != edits.end[:-1]) | turned
-        )
-        first = np.flatnonzero(is_break)
-        last = np.append(first, n_spans)[1:] - 1
-        run_edit = span_edit[first]
+        span_edit = _edit_of_each(edits.first_span)
+        is_break = np.ones(len(edits.start), dtype=bool)
+        # Whatever is played backwards continues nothing, and nothing continues it.
+        is_break[1:] = span_edit[1:] != span_edit[:-1]
+        is_break[1:] |= edits.start[1:] != edits.end[:-1]
+        is_break[1:] |= edits.reverse[1:]
+        is_break[1:] |= edits.reverse[:-1]
+        first = is_break.nonzero()[0]
+        last = np.full(len(first), len(edits.start) - 1)
+        last[:-1] = first[1:] - 1
+        run_edit = span_edit.take(first)
         return cls(
             tables=tables,
             edits=edits,
             span_edit=span_edit,
             is_break=is_break,
             run_edit=run_edit,
-            run_start=edits.start[first],
-            run_end=edits.end[last],
-            join=np.flatnonzero(run_edit[1:] == run_edit[:-1]) + 1,
+            run_start=edits.start.take(first),
+            run_end=edits.end.take(last),
+            join=(run_edit[1:] == run_edit[:-1]).nonzero()[0] + 1,
         )
 
     @cached_property
@@ -95,7 +96,15 @@ class HeardOutput:
     @cached_property
     def span_s(self) -> NDArray[np.float64]:
         """[K] seconds of source that each span plays."""
-        return self.between_lines(self.tables.edge_s)
+        return self.covered_s[:, SOURCE].copy()
+
+    @cached_property
+    def covered_s(self) -> NDArray[np.float64]:
+        """[K, 4] how many of `RewardTables.passed_s` each span covers."""
+        start, end = self._span_lines
+        covered = self.tables.passed_s.take(end, axis=0)
+        covered -= self.tables.passed_s.take(start, axis=0)
+        return covered
 
     @cached_property
     def sound_key(self) -> NDArray[np.int64]:
@@ -104,21 +113,21 @@ class HeardOutput:
         A fade into an edit's first span and out of its last one leave it what it is.
         """
         edits, key = self.edits, self.edits.sound_key.copy()
-        some = np.diff(edits.first_span) > 0
-        first, last = edits.first_span[:-1][some], edits.first_span[1:][some] - 1
-        key[first] -= part_of_key("fade_in", edits.fade_in[first])
-        key[last] -= part_of_key("fade_out", edits.fade_out[last])
+        some = (edits.first_span[1:] > edits.first_span[:-1]).nonzero()[0]
+        first, last = edits.first_span.take(some), edits.first_span.take(some + 1) - 1
+        key[first] -= edits.fade_in_key.take(first)
+        key[last] -= edits.fade_out_key.take(last)
         return key
 
     @cached_property
     def action_edit(self) -> NDArray[np.int64]:
         """[A] edit of each action."""
-        return np.repeat(np.arange(len(self.edits)), np.diff(self.edits.first_action))
+        return _edit_of_each(self.edits.first_action)
 
     @cached_property
     def known_s(self) -> NDArray[np.float64]:
         """[E] seconds of source in the output, weighted by the truth's confidence."""
-        return self.sum_spans(self.between_lines(self.tables.weight_s))
+        return self.sum_spans(self.covered_s[:, KNOWN])
 
     @cached_property
     def value_at_start(self) -> NDArray[np.float64]:
@@ -133,7 +142,7 @@ class HeardOutput:
     @cached_property
     def _span_lines(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """[K] and [K] rows of the lines where each span starts and ends."""
-        first = self.tables.first_line[self.task[self.span_edit]]
+        first = self.tables.first_line.take(self.task).take(self.span_edit)
         return first + self.edits.start, first + self.edits.end
 
     def sum_runs(self, values: NDArray) -> NDArray[np.float64]:
@@ -149,11 +158,11 @@ class HeardOutput:
         sums = np.bincount(edit, weights=values, minlength=len(self.edits))
         return sums.astype(np.float64, copy=False)
 
-    def between_lines(self, before_line: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return [K] how much of a quantity, given before each line [L], each span covers."""
-        start, end = self._span_lines
-        return before_line.take(end) - before_line.take(start)
-
     def _at_lines(self, lines: NDArray[np.int64]) -> NDArray[np.float64]:
-        rows = self.tables.first_line[self.task[self.run_edit]] + lines
-        return self.tables.line_value.take(rows)
+        first = self.tables.first_line.take(self.task)
+        return self.tables.line_value.take(first.take(self.run_edit) + lines)
+
+
+def _edit_of_each(first: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return [n] the edit of each row, from the row where each begins, and the number of rows."""
+    return np.arange(len(first) - 1).repeat(first[1:] - first[:-1])

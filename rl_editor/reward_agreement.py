@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 
 from rl_editor.finished_edits import AS_RECORDED
 from rl_editor.heard_output import HeardOutput
-from rl_editor.reward_tables import RewardTables
+from rl_editor.reward_tables import RIGHT, RewardTables
+from rl_editor.span_lists import ranges
 
 MIN_UNWANTED_SHARE = 0.1
 """Unwanted share that agreement assumes at least: without it, chance correction divides by nothing
 on a recording that needs (almost) no cut."""
+ROUNDING_S = 1e-6
+"""More than any sum of seconds is off by rounding."""
 
 
 def agreement(output: HeardOutput) -> NDArray[np.float64]:
@@ -31,18 +34,27 @@ def agreement(output: HeardOutput) -> NDArray[np.float64]:
     the recording at least:
     kappa = 2 (TP TN - FN FP) / ((TP + FP)(FP + TN) + (TP + FN)(FN + TN)).
     """
-    beats, known = _right_beats(output), output.tables.is_known[output.task]
-    most = kappa(output, output.sum_edits(beats.edit, beats.right_s))
-    # More right seconds agree more: where all of them are not enough, no chain of them is.
-    found = kappa(output, _right_seconds(output, beats, most > 0.0))
-    return np.where(output.is_heard & known, np.maximum(0.0, found), 0.0)
+    asked = _asked(output)
+    covered_s = np.where(asked, output.covered_s[:, RIGHT], 0.0)
+    # More right seconds agree more: where all that are covered are not enough, no chain is.
+    able = output.is_heard & output.tables.is_known[output.task]
+    able &= kappa(output, output.sum_spans(covered_s) + ROUNDING_S) > 0.0
+    if not able.any():
+        return np.zeros(len(able))
+    beats = _right_beats(output, asked & able.take(output.span_edit))
+    right_s = output.sum_edits(beats.edit, beats.right_s)
+    found = kappa(output, right_s)
+    able &= found > 0.0
+    chained = _in_order(beats, right_s, able)
+    if chained is not right_s:
+        found = kappa(output, chained)
+    return np.where(able, np.maximum(0.0, found), 0.0)
 
 
 def kappa(output: HeardOutput, right_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return [E] Cohen's kappa of outputs of which `right_s` [E] seconds, or fewer, are right."""
-    tables, task = output.tables, output.task
-    played_s = output.known_s
-    wanted_s, known_s = tables.wanted_s[task], tables.known_s[task]
+    played_s, wanted_s = output.known_s, output.tables.wanted_s.take(output.task)
+    known_s = output.tables.known_s.take(output.task)
     right = np.minimum(right_s, np.minimum(wanted_s, played_s))
     wrong, missed = played_s - right, wanted_s - right
     spare = np.maximum(0.0, MIN_UNWANTED_SHARE * known_s - (known_s - wanted_s))
@@ -56,21 +68,26 @@ def right_seconds(output: HeardOutput) -> NDArray[np.float64]:
 
     A beat is right with the sound that it has in the finished piece, at whatever level.
     """
-    return _right_seconds(output, _right_beats(output), np.ones(len(output.edits), dtype=bool))
+    beats = _right_beats(output, _asked(output))
+    right_s = output.sum_edits(beats.edit, beats.right_s)
+    return _in_order(beats, right_s, np.ones(len(right_s), dtype=bool))
 
 
-def _right_seconds(
-    output: HeardOutput, beats: _Beats, exact: NDArray[np.bool_]
+def _in_order(
+    beats: _Beats, right_s: NDArray[np.float64], chosen: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Return the heaviest chains of the edits `exact` [E], and of others all right seconds."""
-    right = output.sum_edits(beats.edit, beats.right_s)
-    many = np.zeros(len(output.edits), dtype=bool)
+    """Return the heaviest chains of the edits `chosen` [E], of others all right seconds [E].
+
+    Where no chosen edit goes back in the piece, that is `right_s` itself.
+    """
+    many = np.zeros(len(right_s), dtype=bool)
     many[beats.edit[beats.stretch > 0]] = True
-    many &= exact
-    if np.any(many):
-        chain = heaviest_chains(beats.rows(many[beats.edit]))
-        right[many] = chain[many[: len(chain)]]
-    return right
+    many &= chosen
+    if not many.any():
+        return right_s
+    chain, chained = heaviest_chains(beats.rows(many.take(beats.edit))), right_s.copy()
+    chained[many] = chain[many[: len(chain)]]
+    return chained
 
 
 class _Beats(NamedTuple):
@@ -95,26 +112,32 @@ class _Beats(NamedTuple):
         )
 
 
-def _right_beats(output: HeardOutput) -> _Beats:
+def _asked(output: HeardOutput) -> NDArray[np.bool_]:
+    """Return [K] spans that may hold right beats."""
+    tables, task = output.tables, output.task
+    asked = ~tables.is_plain.take(task).take(output.span_edit)
+    asked |= output.sound_key == AS_RECORDED
+    asked &= tables.is_known.take(task).take(output.span_edit)
+    return asked
+
+
+def _right_beats(output: HeardOutput, asked: NDArray[np.bool_]) -> _Beats:
+    """Return the right beats of the spans that are `asked` [K]."""
     tables, edits = output.tables, output.edits
-    task = output.task[output.span_edit]
-    asked = tables.is_known[task] & (~tables.is_plain[task] | (output.sound_key == AS_RECORDED))
-    spans = np.flatnonzero(asked)
+    spans = asked.nonzero()[0]
     spans = spans[~_adds_nothing(output, spans)]
-    start, backwards = edits.start[spans], edits.reverse[spans]
-    counts = edits.end[spans] - start
-    inside = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    if np.any(backwards):
-        inside = np.where(
-            np.repeat(backwards, counts), np.repeat(counts, counts) - 1 - inside, inside
-        )
-    row = inside + np.repeat(tables.first_beat[task[spans]] + start, counts)
-    span = np.repeat(spans, counts)
+    start, backwards = edits.start.take(spans), edits.reverse.take(spans)
+    counts = edits.end.take(spans) - start
+    first = tables.first_beat.take(output.task).take(output.span_edit.take(spans)) + start
+    row, span = ranges(first, counts), spans.repeat(counts)
+    if backwards.any():
+        mirrored = (2 * first + counts - 1).repeat(counts) - row
+        row = np.where(backwards.repeat(counts), mirrored, row)
     span, row, place, key = _each_place(tables, span, row)
-    right_s = tables.right_s[row]
-    is_right = (right_s > 0.0) & (key == output.sound_key[span])
-    edit, place = output.span_edit[span[is_right]], place[is_right]
-    return _Beats(edit, place, right_s[is_right], _stretches(edit, place, len(edits)))
+    right_s = tables.right_s.take(row)
+    is_right = (right_s > 0.0) & (key == output.sound_key.take(span))
+    edit, place = output.span_edit.take(span.compress(is_right)), place.compress(is_right)
+    return _Beats(edit, place, right_s.compress(is_right), _stretches(edit, place, len(edits)))
 
 
 def _each_place(
@@ -125,9 +148,9 @@ def _each_place(
     The last place of a beat comes first: a chain whose places increase takes one of them at most
     (Hunt & Szymanski, "A Fast Algorithm for Computing Longest Common Subsequences", 1977).
     """
-    more = tables.n_again[row]
-    if not np.any(more):
-        return span, row, tables.place[row], tables.key[row]
+    more = tables.n_again.take(row)
+    if not more.any():
+        return span, row, tables.place.take(row), tables.key.take(row)
     counts = more + 1
     number = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     span, row = np.repeat(span, counts), np.repeat(row, counts)
@@ -145,11 +168,11 @@ def _stretches(
     changes = edit[1:] != edit[:-1]
     falls = np.zeros(len(edit), dtype=np.int64)
     falls[1:] = (place[1:] <= place[:-1]) & ~changes
-    so_far = np.cumsum(falls)
-    first = np.flatnonzero(np.append(True, changes)) if len(edit) else np.zeros(0, np.int64)
-    before = np.zeros(n_edits, dtype=np.int64)
-    before[edit[first]] = so_far[first]
-    return so_far - before[edit]
+    so_far = falls.cumsum()
+    first = changes.nonzero()[0] + 1
+    before = np.zeros(n_edits, dtype=np.int64)  # nothing falls at the first beat of all
+    before[edit.take(first)] = so_far.take(first)
+    return so_far - before.take(edit)
 
 
 def _adds_nothing(output: HeardOutput, spans: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -159,11 +182,12 @@ def _adds_nothing(output: HeardOutput, spans: NDArray[np.int64]) -> NDArray[np.b
     one increase and the piece plays no beat twice. Loops are such spans; each would cost a round
     in `heaviest_chains`.
     """
-    edit, edits = output.span_edit[spans], output.edits
-    start, end = edits.start[spans], edits.end[spans]
-    tables = output.tables
-    rises = tables.is_plain[output.task[edit]]
-    rises &= output.between_lines(tables.n_falls)[spans] == 0.0
+    edit, tables = output.span_edit.take(spans), output.tables
+    start, end = output.edits.start.take(spans), output.edits.end.take(spans)
+    task = output.task.take(edit)
+    line = tables.first_line.take(task)
+    rises = tables.is_plain.take(task)
+    rises &= tables.n_falls.take(line + end) == tables.n_falls.take(line + start)
     same = edit[1:] == edit[:-1]
     after = same & (start[1:] >= start[:-1]) & (end[1:] <= end[:-1]) & rises[:-1]
     before = same & (start[1:] <= start[:-1]) & (end[1:] >= end[:-1]) & rises[1:] & ~after

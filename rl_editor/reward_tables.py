@@ -42,6 +42,8 @@ KINDS = {
     "level": slice(len(_SOUND) - 1, len(_SOUND)),
 }
 """Columns of `RewardTables.sound`: in what two beats can differ."""
+SOURCE, DEAD, KNOWN, RIGHT = range(4)
+"""Columns of `RewardTables.passed_s`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +56,10 @@ class RewardTables:
         bar_beats, phrase_beats: [R] int64, beats of a bar and of four bars of the meter, or of
             the whole recording where that is shorter.
         first_beat, first_line: [R] int64, rows of each recording.
-        edge_s: [L] time of each line.
         line_value: [L] 1 on phrase lines and the recording's ends, 0.5 on bar lines, else 0.
-        dead_s: [L] seconds of dead air before each line.
+        passed_s: [L, 4] seconds of the recording before each line: all, those of dead air, all
+            weighted by the truth's confidence, and the right ones, those of beats that the piece
+            plays several times as often.
         sound: [B, S] float32, timbre, harmony and level (`KINDS`), each column in standard
             deviations of the recording.
         level_std_db: [R] what a standard deviation of the level is.
@@ -75,7 +78,6 @@ class RewardTables:
             beat first.
         n_falls: [L] right beats before each line that do not come after the one before them in
             the piece.
-        weight_s: [L] seconds before each line, weighted by the truth's confidence.
         wanted_s, known_s: [R] seconds that belong in the edit, and all, weighted by confidence.
     """
 
@@ -85,9 +87,8 @@ class RewardTables:
     phrase_beats: NDArray[np.int64]
     first_beat: NDArray[np.int64]
     first_line: NDArray[np.int64]
-    edge_s: NDArray[np.float64]
     line_value: NDArray[np.float64]
-    dead_s: NDArray[np.float64]
+    passed_s: NDArray[np.float64]
     sound: NDArray[np.float32]
     level_std_db: NDArray[np.float64]
     largest_change: NDArray[np.float64]
@@ -102,7 +103,6 @@ class RewardTables:
     again_place: NDArray[np.int64]
     again_key: NDArray[np.int64]
     n_falls: NDArray[np.float64]
-    weight_s: NDArray[np.float64]
     wanted_s: NDArray[np.float64]
     known_s: NDArray[np.float64]
 
@@ -120,7 +120,9 @@ class RewardTables:
             name: np.concatenate([row[name] for row in rows], axis=1 if name in _WIDE else 0)
             for name in rows[0]
         }
+        passed = [flat.pop(name) for name in ("edge_s", "dead_s", "weight_s", "as_often_s")]
         return cls(
+            passed_s=np.stack(passed, axis=1),
             first_again=_starts(flat["n_again"]),
             n_beats=n_beats,
             first_beat=_starts(n_beats),
@@ -182,7 +184,10 @@ def _of_sound(track: Track) -> dict[str, NDArray]:
 def distances(difference: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return [kinds, J] the length of each difference [J, S] in timbre, harmony and level."""
     squares = np.square(difference, dtype=np.float64)
-    return np.sqrt(np.stack([squares[:, columns].sum(axis=1) for columns in KINDS.values()]))
+    sums = np.empty((len(KINDS), len(squares)))
+    for kind, columns in zip(sums, KINDS.values(), strict=True):
+        np.add.reduce(squares[:, columns], axis=1, out=kind)
+    return np.sqrt(sums, out=sums)
 
 
 def change_steps(change: NDArray[np.float64], largest: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -192,7 +197,8 @@ def change_steps(change: NDArray[np.float64], largest: NDArray[np.float64]) -> N
     """
     share = change / largest
     steps = np.minimum(share * CHANGE_STEPS, CHANGE_STEPS).astype(np.int64)
-    return np.where(share > 1.0 + 1e-6, CHANGE_STEPS + 1, steps)
+    np.putmask(steps, share > 1.0 + 1e-6, CHANGE_STEPS + 1)
+    return steps
 
 
 def _ordinary(own: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -210,17 +216,19 @@ def _ordinary(own: NDArray[np.int64]) -> NDArray[np.float64]:
 def _of_truth(track: Track, truth: Truth | None) -> dict[str, NDArray]:
     known = known_beats(track, truth)
     order = np.lexsort((-known.again_place, known.again_beat))
+    n_again = np.bincount(known.again_beat, minlength=track.n_beats)
     return {
         "is_known": np.array([truth is not None]),
         "is_plain": np.array([known.is_plain]),
         "right_s": known.right_s,
         "place": known.place,
         "key": known.key,
-        "n_again": np.bincount(known.again_beat, minlength=track.n_beats),
+        "n_again": n_again,
         "again_place": known.again_place[order],
         "again_key": known.again_key[order],
         "n_falls": _before_lines(_falls(known.place, known.right_s > 0.0)),
         "weight_s": _before_lines(known.weight_s),
+        "as_often_s": _before_lines(known.right_s * (1 + n_again)),
         "wanted_s": np.array([known.wanted_s]),
         "known_s": np.array([known.weight_s.sum()]),
     }

@@ -24,10 +24,16 @@ from rl_editor.actions import N_TYPES, ActionType
 from rl_editor.config import RewardConfig
 from rl_editor.demonstrations import Demonstration
 from rl_editor.edit_state import EditState
-from rl_editor.finished_edits import AS_RECORDED, FinishedEdits
+from rl_editor.finished_edits import (
+    AS_RECORDED,
+    LEFT_OUT,
+    N_TREATMENTS,
+    PLAIN,
+    FinishedEdits,
+)
 from rl_editor.heard_output import HeardOutput
 from rl_editor.reward_agreement import agreement
-from rl_editor.reward_tables import KINDS, RewardTables, change_steps, distances
+from rl_editor.reward_tables import DEAD, KINDS, RewardTables, change_steps, distances
 from rl_editor.track import Track
 
 REWARD_TERMS = (
@@ -88,10 +94,12 @@ def total_rewards(
         config: the weights.
     """
     output = HeardOutput.of(tables, edits)
-    terms = np.stack([_TERMS[name](output) for name in REWARD_TERMS], axis=1)
+    terms = np.empty((len(edits), len(REWARD_TERMS)))
+    for index, name in enumerate(REWARD_TERMS):
+        terms[:, index] = _TERMS[name](output)
     # Not a matrix product: its rounding depends on how many edits are paid at once.
-    total = np.sum(terms * [getattr(config, name) for name in REWARD_TERMS], axis=1)
-    if not np.all(np.isfinite(total)):
+    total = np.add.reduce(terms * [getattr(config, name) for name in REWARD_TERMS], axis=1)
+    if not np.isfinite(total).all():
         raise ValueError(f"rewards must be finite, but the terms {REWARD_TERMS} are {terms}")
     return total, terms
 
@@ -176,19 +184,23 @@ def audio_flow(output: HeardOutput) -> NDArray[np.float64]:
     a join.
     """
     edits, tables = output.edits, output.tables
-    step_db = np.diff(edits.gain_db)
-    same_edit = output.span_edit[1:] == output.span_edit[:-1]
-    after = np.flatnonzero(same_edit & (output.is_break[1:] | (step_db != 0.0))) + 1
-    before, task = after - 1, output.task[output.span_edit[after]]
-    last = np.where(edits.reverse[before], edits.start[before], edits.end[before] - 1)
-    first = np.where(edits.reverse[after], edits.end[after] - 1, edits.start[after])
-    rows = tables.first_beat[task]
-    difference = tables.sound.take(rows + first, axis=0)
-    difference -= tables.sound.take(rows + last, axis=0)
-    difference[:, KINDS["level"]] += (step_db[before] / tables.level_std_db[task])[:, None]
-    steps = change_steps(distances(difference), tables.largest_change[:, task])
-    score = tables.ordinary.take(tables.ordinary_cells(task) + steps).mean(axis=0)
-    return _left_after(output, output.sum_edits(output.span_edit[after], 1.0 - score))
+    step_db = edits.gain_db[1:] - edits.gain_db[:-1]
+    is_join = output.span_edit[1:] == output.span_edit[:-1]
+    is_join &= output.is_break[1:] | (step_db != 0.0)
+    before = is_join.nonzero()[0]
+    edit = output.span_edit.take(before)
+    task = output.task.take(edit)
+    rows = tables.first_beat.take(task)
+    first = np.where(edits.reverse, edits.end - 1, edits.start)
+    last = edits.start + edits.end - 1 - first
+    difference = tables.sound.take(rows + first.take(before + 1), axis=0)
+    difference -= tables.sound.take(rows + last.take(before), axis=0)
+    step = step_db.take(before) / tables.level_std_db.take(task)
+    difference[:, KINDS["level"]] += step[:, None]
+    steps = change_steps(distances(difference), tables.largest_change.take(task, axis=1))
+    scores = tables.ordinary.take(tables.ordinary_cells(task) + steps)
+    rough = 1.0 - np.add.reduce(scores, axis=0) / len(KINDS)
+    return _left_after(output, output.sum_edits(edit, rough))
 
 
 def action_diversity(output: HeardOutput) -> NDArray[np.float64]:
@@ -199,33 +211,28 @@ def action_diversity(output: HeardOutput) -> NDArray[np.float64]:
     does one thing only from others, and is worth less than a bar of a right edit.
     """
     edits, n_edits = output.edits, len(output.edits)
-    moved = (edits.rate != 1.0) | (edits.semitones != 0.0)
-    coloured = (edits.eq_low_db != 0.0) | (edits.eq_high_db != 0.0)
-    coloured |= (edits.distortion != 0.0) | (edits.reverb != 0.0)
-    # What is none of the four is a fade, and the last treatment is to leave out.
-    treatment = np.where(coloured, 3, 4)
-    for number, is_so in ((2, moved), (1, edits.reverse), (0, output.sound_key == AS_RECORDED)):
-        treatment = np.where(is_so, number, treatment)
-    n_kinds = 6
+    treatment = np.where(output.sound_key == AS_RECORDED, PLAIN, edits.treatment)
     beats = np.bincount(
-        output.span_edit * n_kinds + treatment,
+        output.span_edit * N_TREATMENTS + treatment,
         weights=edits.end - edits.start,
-        minlength=n_edits * n_kinds,
-    ).reshape(n_edits, n_kinds)
-    beats[:, -1] = output.tables.n_beats[output.task] - _beats_heard(output)
-    shares = beats / beats.sum(axis=1, keepdims=True)
-    entropy = -(shares * np.log(np.where(shares > 0.0, shares, 1.0))).sum(axis=1)
-    return np.clip(entropy / math.log(DIVERSE_TREATMENTS), 0.0, 1.0)
+        minlength=n_edits * N_TREATMENTS,
+    ).reshape(n_edits, N_TREATMENTS)
+    beats[:, LEFT_OUT] = output.tables.n_beats.take(output.task) - _beats_heard(output)
+    shares = beats / np.add.reduce(beats, axis=1, keepdims=True)
+    entropy = -np.add.reduce(shares * np.log(np.where(shares > 0.0, shares, 1.0)), axis=1)
+    return np.minimum(np.maximum(entropy / math.log(DIVERSE_TREATMENTS), 0.0), 1.0)
 
 
 def _beats_heard(output: HeardOutput) -> NDArray[np.int64]:
     """Return [E] how many beats of the recording are heard at all."""
-    n_lines = output.tables.n_beats[output.task] + 1
-    first = np.cumsum(n_lines) - n_lines
-    size, at = int(n_lines.sum()), first[output.run_edit]
-    rises = np.bincount(at + output.run_start, minlength=size)
-    falls = np.bincount(at + output.run_end, minlength=size)
-    return np.add.reduceat(np.cumsum(rises - falls) > 0, first, dtype=np.int64)
+    n_lines = output.tables.n_beats.take(output.task) + 1
+    end = n_lines.cumsum()
+    size, at = int(n_lines.sum()), (end - n_lines).take(output.run_edit)
+    depth = np.bincount(at + output.run_start, minlength=size)
+    depth -= np.bincount(at + output.run_end, minlength=size)
+    so_far = (depth.cumsum() > 0).cumsum().take(end - 1)
+    so_far[1:] -= so_far[:-1].copy()
+    return so_far
 
 
 def reference_agreement(output: HeardOutput) -> NDArray[np.float64]:
@@ -273,7 +280,7 @@ def leak_penalty(output: HeardOutput) -> NDArray[np.float64]:
     Dead air is what any listener hears to be no music, without a label: beats 45 dB below the loud
     ones of the recording (`reward_tables`).
     """
-    dead_s = output.sum_spans(output.between_lines(output.tables.dead_s))
+    dead_s = output.sum_spans(output.covered_s[:, DEAD])
     played_s = output.sum_spans(output.span_s)
     return -dead_s / np.where(played_s > 0.0, played_s, 1.0)
 
@@ -285,7 +292,7 @@ def _left_after(output: HeardOutput, defects: NDArray[np.float64]) -> NDArray[np
 
 def _count(output: HeardOutput, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return [E] how many actions [A] of each edit are chosen."""
-    return np.bincount(output.action_edit[chosen], minlength=len(output.edits))
+    return np.bincount(output.action_edit.compress(chosen), minlength=len(output.edits))
 
 
 _TERMS = {

@@ -27,7 +27,7 @@ from rl_editor.edit_state import EditContext
 from rl_editor.episode_state import EpisodeState, generator_from, generator_words, replay
 from rl_editor.episodes import FinishedEpisodes, Observations, StepResult, no_observations
 from rl_editor.features import FEATURE_NAMES
-from rl_editor.finished_edits import FinishedEdits, sound_keys
+from rl_editor.finished_edits import FinishedEdits, sound_columns
 from rl_editor.reward_tables import RewardTables
 from rl_editor.rewards import REWARD_TERMS, total_rewards
 from rl_editor.sound_table import GAIN_STEPS_PER_DB, SOUND_COLUMNS
@@ -41,7 +41,7 @@ TARGET_JITTER = 0.1
 """How far the target may lie from a known edit's own share, either way."""
 TARGET_RANGE = (0.2, 0.95)
 """Targets drawn where no edit is known."""
-_SOUND_KEYS = sound_keys(SOUND_COLUMNS)
+_SOUNDS = sound_columns(SOUND_COLUMNS)
 N_DRAWS = 3
 """Random numbers that an episode starts from: task, whether a target is asked for, and which."""
 DRAWN_AHEAD = 16
@@ -289,6 +289,7 @@ def finished_edits(batch: EditBatch, rows: Rows, target: NDArray[np.float64]) ->
     """Return some edits of a batch, as if each ended where it is, for the reward."""
     n_spans, spans = batch.arrangement.ended(rows)
     n_actions, actions = batch.history(rows)
+    sound = spans[:, SOUND].astype(np.int64)
     return FinishedEdits(
         task=batch.recording[rows],
         target=target,
@@ -296,12 +297,13 @@ def finished_edits(batch: EditBatch, rows: Rows, target: NDArray[np.float64]) ->
         start=spans[:, START].astype(np.int64),
         end=spans[:, END].astype(np.int64),
         gain_db=spans[:, GAIN] / GAIN_STEPS_PER_DB,
-        sound_key=_SOUND_KEYS.take(spans[:, SOUND]),
         first_action=_offsets(n_actions),
         actions=actions,
-        **{name: column.take(spans[:, SOUND]) for name, column in SOUND_COLUMNS.items()},
+        **{name: column.take(sound) for name, column in _SOUNDS.items()},
     )
 
 
 def _offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.concatenate([[0], np.cumsum(counts)])
+    offsets = np.zeros(len(counts) + 1, dtype=np.int64)
+    counts.cumsum(out=offsets[1:])
+    return offsets

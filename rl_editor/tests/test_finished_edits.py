@@ -8,7 +8,17 @@ import pytest
 from rl_editor.actions import FADE_CURVES
 from rl_editor.config import EpisodeConfig
 from rl_editor.edit_state import EditState
-from rl_editor.finished_edits import NO_FADE, FinishedEdits
+from rl_editor.finished_edits import (
+    BACKWARDS,
+    COLOURED,
+    FADED,
+    MOVED,
+    NO_FADE,
+    PLAIN,
+    FinishedEdits,
+    sound_keys,
+)
+from rl_editor.spans import Sound
 from rl_editor.tests.made_tasks import allowed_action, made_track
 
 
@@ -22,6 +32,26 @@ def random_edit(track, seed: int) -> EditState:
     return state
 
 
+def key_of(sound: Sound) -> int:
+    """Return the key of one sound."""
+    fades = {n: getattr(sound, n) for n in ("fade_in", "fade_out")}
+    numbers = {n: NO_FADE if f is None else FADE_CURVES.index(f) for n, f in fades.items()}
+    columns = {n: np.array([float(v)]) for n, v in {**sound._asdict(), **numbers}.items()}
+    return int(sound_keys(columns)[0])
+
+
+def treatment_of(sound: Sound) -> int:
+    """Return what is done to the beats of one sound."""
+    if sound._replace(gain_db=0.0) == Sound():
+        return PLAIN
+    if sound.reverse:
+        return BACKWARDS
+    if sound.rate != 1.0 or sound.semitones != 0.0:
+        return MOVED
+    coloured = (sound.eq_low_db, sound.eq_high_db, sound.distortion, sound.reverb)
+    return COLOURED if any(coloured) else FADED
+
+
 def test_arrays_hold_the_spans_their_sounds_and_the_actions():
     states = [random_edit(made_track(48, seed), seed) for seed in range(6)]
     edits = FinishedEdits.of(states, range(6), [None, 0.5] * 3)
@@ -32,10 +62,14 @@ def test_arrays_hold_the_spans_their_sounds_and_the_actions():
         rows = range(edits.first_span[e], edits.first_span[e + 1])
         for row, span in zip(rows, state.spans(), strict=True):
             assert (edits.start[row], edits.end[row]) == (span.start, span.end)
-            for name, value in span.sound._asdict().items():
-                if name in ("fade_in", "fade_out"):
-                    value = NO_FADE if value is None else FADE_CURVES.index(value)
-                assert getattr(edits, name)[row] == value
+            for name in ("rate", "gain_db", "reverse"):
+                assert getattr(edits, name)[row] == getattr(span.sound, name)
+            assert edits.sound_key[row] == key_of(span.sound)
+            for name in ("fade_in", "fade_out"):
+                without = span.sound._replace(**{name: None})
+                faded_key = edits.sound_key[row] - getattr(edits, f"{name}_key")[row]
+                assert faded_key == key_of(without)
+            assert edits.treatment[row] == treatment_of(span.sound)
         actions = edits.actions[edits.first_action[e] : edits.first_action[e + 1]]
         np.testing.assert_array_equal(actions, np.array(state.actions))
 
