@@ -12,7 +12,9 @@ Shapes: `N` beats, `H` heads, `D` size of a head. Three equal implementations: n
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import re
 
 import torch
 import torch.nn.functional as F
@@ -33,12 +35,35 @@ def window_start(index: Tensor, group_length: Tensor, kernel_size: int) -> Tenso
 
 def natten_runs_on(device: torch.device) -> bool:
     """Return whether natten's compiled kernels are present and new enough for this device."""
-    if device.type != "cuda" or importlib.util.find_spec("natten") is None:
-        return False
+    return device.type == "cuda" and _natten_version() is not None
+
+
+def backend_name(device: torch.device) -> str:
+    """Return what computes the attention on a device, for logs: such as "natten 0.21.7"."""
+    return f"natten {_natten_version()}" if natten_runs_on(device) else "banded (PyTorch)"
+
+
+@functools.cache
+def _natten_version() -> str | None:
+    """Return the version of natten where it has kernels and is new enough, else None."""
+    if importlib.util.find_spec("natten") is None:
+        return None
     import natten
 
-    version = tuple(int(part) for part in natten.__version__.split("+")[0].split(".")[:3])
-    return bool(getattr(natten, "HAS_LIBNATTEN", False)) and version >= MIN_NATTEN
+    found = re.match(r"(\d+)\.(\d+)\.(\d+)", natten.__version__)
+    is_new = found is not None and tuple(map(int, found.groups())) >= MIN_NATTEN
+    return natten.__version__ if is_new and natten.HAS_LIBNATTEN else None
+
+
+def fits_natten(query: Tensor, kernel_size: int, dilation: int) -> bool:
+    """Return whether natten's float32 kernels take heads [H, N, D] under such a neighbourhood.
+
+    It refuses a window that is longer than the recording or a single beat, and would leave
+    heads whose size is no multiple of 8 to an uncompiled FlexAttention, which is slower than
+    ours.
+    """
+    n_beats, head_dim = query.shape[1:]
+    return kernel_size > 1 and kernel_size * dilation <= n_beats and head_dim % 8 == 0
 
 
 def neighbourhood_attention(
@@ -51,13 +76,20 @@ def neighbourhood_attention(
         kernel_size: odd number of keys.
         dilation: distance between neighbouring keys, in beats.
     """
-    if natten_runs_on(query.device) and kernel_size * dilation <= query.shape[1]:
-        from natten.functional import na1d
-
-        batched = [x.transpose(0, 1).unsqueeze(0).contiguous() for x in (query, key, value)]
-        out = na1d(*batched, kernel_size=kernel_size, dilation=dilation)
-        return out.squeeze(0).transpose(0, 1)
+    if natten_runs_on(query.device) and fits_natten(query, kernel_size, dilation):
+        return natten_attention(query, key, value, kernel_size, dilation)
     return banded_attention(query, key, value, kernel_size, dilation)
+
+
+def natten_attention(
+    query: Tensor, key: Tensor, value: Tensor, kernel_size: int, dilation: int
+) -> Tensor:
+    """Return what `neighbourhood_attention` does, by natten; see `fits_natten`."""
+    from natten.functional import na1d
+
+    batched = [x.transpose(0, 1).unsqueeze(0).contiguous() for x in (query, key, value)]
+    out = na1d(*batched, kernel_size=kernel_size, dilation=dilation)
+    return out.squeeze(0).transpose(0, 1)
 
 
 def banded_attention(
