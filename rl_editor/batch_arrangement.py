@@ -112,15 +112,19 @@ def _joined(counts: NDArray[np.int64], spans: SpanArray) -> tuple[NDArray[np.int
     """Return lists of spans, numbers [R] and spans [K, 4], with those joined that continue."""
     if not len(spans):
         return counts, spans
-    begins = np.ones(len(spans), dtype=bool)
-    begins[1:] = ~continues(spans[1:], spans[:-1])
-    edges = np.concatenate([[0], counts.cumsum()])
-    begins[edges[:-1][counts > 0]] = True
-    heads = begins.nonzero()[0]
+    joins = np.zeros(len(spans), dtype=bool)
+    joins[1:] = continues(spans[1:], spans[:-1])
+    ends = counts.cumsum()
+    joins[(ends - counts)[counts > 0]] = False
+    joining = joins.nonzero()[0]
+    if not len(joining):
+        return counts, spans
+    heads = (~joins).nonzero()[0]
     joined = spans.take(heads, axis=0)
-    joined[:-1, END] = spans[heads[1:] - 1, END]
+    joined[:-1, END] = spans[:, END].take(heads[1:] - 1)
     joined[-1, END] = spans[-1, END]
-    return np.diff(np.searchsorted(heads, edges)), joined
+    fewer = np.bincount(np.searchsorted(ends, joining, side="right"), minlength=len(counts))
+    return counts - fewer, joined
 
 
 def span_array(

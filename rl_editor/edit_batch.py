@@ -36,7 +36,7 @@ from rl_editor.edit_state import MAX_MATCH_DB, ActionMasks, EditContext, EditSta
 from rl_editor.edit_tables import N_PLACES, PLACE_OF, SPAN_END, EditTables
 from rl_editor.heard_beats import HeardBeats, LaterCopies
 from rl_editor.sound_table import GAIN_OF, GAIN_STEPS_PER_DB, RATE, REVERSE, SOUND_OF
-from rl_editor.span_lists import END, GAIN, SOUND, START, Rows, SpanArray, as_items, ranges
+from rl_editor.span_lists import END, GAIN, NOTHING, SOUND, START, Rows, SpanArray, as_items, ranges
 
 FIRST_STEPS = 64
 """Actions of history that a batch has room for at first."""
@@ -54,7 +54,7 @@ _PLAYS_NEXT: NDArray[np.bool_] = np.ones(N_TYPES, dtype=bool)
 """[20] types whose first span comes next in the output."""
 _PLAYS_NEXT[[*_LEAVES_OUT, ActionType.REORDER]] = False
 _SHAPE = (N_TYPES, N_SIZES, N_AMOUNTS)
-_CODE = np.array([N_SIZES * N_AMOUNTS, N_AMOUNTS, 1])
+_LIMITS = np.array(_SHAPE, dtype=np.uint64)[:, None]
 _DECODED = np.stack(np.unravel_index(np.arange(math.prod(_SHAPE)), _SHAPE), axis=1)
 # As plain integers, with which NumPy compares several times as fast as with enumerations.
 _KEEP, _JUMP_BACK = int(ActionType.KEEP), int(ActionType.JUMP_BACK)
@@ -108,11 +108,13 @@ class EditBatch:
         self.tables = EditTables.of(contexts, episode)
         self._contexts = contexts
         self._all = np.arange(n_edits)
+        self._n_beats = np.zeros(n_edits, dtype=np.int64)
         self._counts = np.zeros((4, n_edits), dtype=np.int64)
         self.cursor, self.n_steps, self.n_jumps, self.n_repeats = self._counts
         self.recording, self.row = np.zeros((2, n_edits), dtype=np.int64)
         self.output_s = np.zeros(n_edits)
         self.arrangement = BatchArrangement(n_edits)
+        self.last = np.empty((n_edits, 4), dtype=np.int32)
         self._history = np.zeros((n_edits, FIRST_STEPS), dtype=np.int16)
         copies = copies or LaterCopies.none(len(self.tables.edges_s))
         self.heard = HeardBeats(n_edits, int(self.tables.n_beats.max()), copies)
@@ -121,17 +123,18 @@ class EditBatch:
     @property
     def done(self) -> NDArray[np.bool_]:
         """[E] whether the end of the recording was reached."""
-        return self.cursor >= self.tables.n_beats[self.recording]
+        return self.cursor >= self._n_beats
 
     def begin(self, rows: Rows, recordings: NDArray[np.int64]) -> None:
         """Start empty edits of some recordings [R] in some rows [R]."""
         self.recording[rows] = recordings
-        self.row[rows] = self.tables.first_row[recordings]
+        self.row[rows] = self.tables.first_row.take(recordings)
+        self._n_beats[rows] = self.tables.n_beats.take(recordings)
         self._counts[:, rows] = 0
         self.output_s[rows] = 0.0
         self.heard.clear(rows)
         self.arrangement.clear(rows)
-        self.last = self.arrangement.placed.last(self._all)
+        self.last[rows] = NOTHING
         self._masks: ActionMasks | None = None
 
     def masks(self) -> ActionMasks:
@@ -151,14 +154,14 @@ class EditBatch:
         """
         actions = np.asarray(actions, dtype=np.int64)
         self._check(actions)
-        kind, size, amount = actions.T
+        kind, size, amount = actions.T.copy()
         choice = kind * N_AMOUNTS + amount
         place = self.row * (N_PLACES * N_SIZES) + size
         span_end = self.tables.place.take(place + SPAN_END * N_SIZES)
         following = self.tables.place.take(place + PLACE_OF.take(choice) * N_SIZES)
         self._arrange(choice, span_end, following)
         self._hear(choice, following.astype(np.int64))
-        self._remember(actions)
+        self._remember((kind * N_SIZES + size) * N_AMOUNTS + amount)
         self.n_jumps += kind == _JUMP_BACK
         self.n_repeats += kind == _REPEAT_PREV
         self.row += following - self.cursor
@@ -194,18 +197,19 @@ class EditBatch:
 
     def _find_masks(self) -> ActionMasks:
         tables, episode = self.tables, self.tables.episode
-        pattern = tables.pattern.take(self.row)
+        n_placed = self.arrangement.n_placed
+        no_repeats = (self.n_repeats >= episode.repeat_budget) | (n_placed == 0)
+        without = 2 * no_repeats + (self.n_jumps >= episode.jump_budget)
+        pattern = tables.pattern.take(self.row) + tables.n_patterns * without
         type_mask = tables.type_pattern.take(pattern, axis=0)
         size_mask = tables.size_pattern.take(pattern, axis=0)
-        no_jumps = (self.n_jumps >= episode.jump_budget).nonzero()[0]
-        if len(no_jumps):
-            size_mask[no_jumps, _JUMP_BACK] = False
-            type_mask[no_jumps, _JUMP_BACK] = False
-        n_left = np.where(self.n_repeats < episode.repeat_budget, self.arrangement.n_placed, -1)
-        repeats = size_mask[:, _REPEAT_PREV]
-        repeats &= tables.n_span.take(self.row, axis=0) <= n_left[:, None]
-        # The shortest span fits first, and BEAT is allowed wherever any size is.
-        type_mask[:, _REPEAT_PREV] = repeats[:, 0]
+        short = ((n_placed < tables.longest_span.take(self.row)) & ~no_repeats).nonzero()[0]
+        if len(short):
+            fits = tables.n_span.take(self.row.take(short), axis=0)
+            fits = fits <= n_placed.take(short)[:, None]
+            size_mask[short, _REPEAT_PREV] &= fits
+            # The shortest span fits first, and BEAT is allowed wherever any size is.
+            type_mask[short, _REPEAT_PREV] &= fits[:, 0]
         which = 2 * (self.arrangement.placed.count > 0) + self._can_match()
         which[~type_mask[:, _KEEP]] = 4
         return ActionMasks(type_mask, size_mask, _AMOUNT_MASKS.take(which, axis=0))
@@ -298,7 +302,7 @@ class EditBatch:
         both = self._level_db(np.concatenate([rows, rows]), np.concatenate([before, spans]))
         step_db = both[: len(rows)] - both[len(rows) :]
         step_db += before[:, GAIN] / GAIN_STEPS_PER_DB
-        limited_db = np.clip(step_db, -MAX_MATCH_DB, MAX_MATCH_DB)
+        limited_db = np.minimum(np.maximum(step_db, -MAX_MATCH_DB), MAX_MATCH_DB)
         return np.rint(limited_db * GAIN_STEPS_PER_DB).astype(np.int64)
 
     def _level_db(self, rows: Rows, spans: SpanArray) -> NDArray[np.float64]:
@@ -348,22 +352,23 @@ class EditBatch:
         self.output_s += plays * length_s / RATE.take(SOUND_OF.take(choice))
         self.heard.go_on(self.cursor, following, plays > 0, self.row)
 
-    def _remember(self, actions: NDArray[np.integer]) -> None:
+    def _remember(self, codes: NDArray[np.int64]) -> None:
         room = self._history.shape[1]
         if self.n_steps.max() >= room:
             more = np.zeros((len(self.row), room), dtype=np.int16)
             self._history = np.concatenate([self._history, more], axis=1)
-        self._history[self._all, self.n_steps] = actions @ _CODE
+        self._history[self._all, self.n_steps] = codes
         self.n_steps += 1
 
 
 def choices_allowed(masks: ActionMasks, actions: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Return [E] whether the masks [E, ...] allow each action [E, 3]; no number outside is."""
-    inside = np.ones(len(actions), dtype=bool)
-    if actions.min() < 0 or (actions.T.copy().max(axis=1) >= _SHAPE).any():
-        inside = np.all((actions >= 0) & (actions < _SHAPE), axis=1)
-        actions = np.where(inside[:, None], actions, 0)
-    kind, size, amount = actions.T
+    columns = np.array(actions.T, dtype=np.int64, order="C")
+    # Without a sign, numbers below 0 are above all limits.
+    outside = columns.view(np.uint64) >= _LIMITS
+    inside = ~(outside[0] | outside[1] | outside[2])
+    columns *= inside
+    kind, size, amount = columns
     pair = np.arange(len(actions)) * N_TYPES + kind
     inside &= masks.type.take(pair)
     inside &= masks.size.take(pair * N_SIZES + size)

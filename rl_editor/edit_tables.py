@@ -40,13 +40,16 @@ class EditTables:
         n_beats: [R] int64.
         place: [M, 5, 5] int32, beat that each of the five places is at, for each size.
         n_span: [M, 5] int32, beats of the span of each size.
+        longest_span: [M] int32, beats of the longest.
         edges_s: [M] float64, start of the beat; the file's end in a recording's last row.
         energy: [M] float64, power times seconds of the beat, 0 where levels are not known.
         n_audible: [M] int64, audible beats before this one.
         audible: [M] bool, whether this beat is.
         pattern: [M] int64, which of the patterns holds here.
-        size_pattern: [P, 20, 5] bool, sizes that the grid allows.
-        type_pattern: [P, 20] bool, types with an allowed size.
+        n_patterns: P.
+        size_pattern: [4 P, 20, 5] bool, sizes that the grid allows; then those without
+            JUMP_BACK; then all of them without REPEAT_PREV.
+        type_pattern: [4 P, 20] bool, types with an allowed size.
     """
 
     episode: EpisodeConfig
@@ -54,11 +57,13 @@ class EditTables:
     n_beats: NDArray[np.int64]
     place: NDArray[np.int32]
     n_span: NDArray[np.int32]
+    longest_span: NDArray[np.int32]
     edges_s: NDArray[np.float64]
     energy: NDArray[np.float64]
     n_audible: NDArray[np.int64]
     audible: NDArray[np.bool_]
     pattern: NDArray[np.int64]
+    n_patterns: int
     size_pattern: NDArray[np.bool_]
     type_pattern: NDArray[np.bool_]
 
@@ -66,20 +71,24 @@ class EditTables:
     def of(cls, contexts: Sequence[EditContext], episode: EpisodeConfig) -> EditTables:
         """Return the tables of some recordings."""
         n_beats = np.array([c.lines.n_beats for c in contexts], dtype=np.int64)
-        pattern, size_pattern = _patterns([c.lines.size_allowed for c in contexts])
+        pattern, sizes = _patterns([c.lines.size_allowed for c in contexts])
+        size_pattern = _without(_without(sizes, ActionType.JUMP_BACK), ActionType.REPEAT_PREV)
         place = np.concatenate([_places(c) for c in contexts])
+        n_span = place[:, SPAN_END] - place[:, STAY]
         audible = [np.append(np.diff(c.n_audible) > 0, False) for c in contexts]
         return cls(
             episode=episode,
             first_row=np.concatenate([[0], np.cumsum(n_beats + 1)]),
             n_beats=n_beats,
             place=place,
-            n_span=place[:, SPAN_END] - place[:, STAY],
+            n_span=n_span,
+            longest_span=n_span.max(axis=1),
             edges_s=np.concatenate([c.edges_s for c in contexts]),
             energy=np.concatenate([_energy(c) for c in contexts]),
             n_audible=np.concatenate([c.n_audible for c in contexts]),
             audible=np.concatenate(audible),
             pattern=pattern,
+            n_patterns=len(sizes),
             size_pattern=size_pattern,
             type_pattern=np.any(size_pattern, axis=2),
         )
@@ -98,6 +107,13 @@ def _energy(context: EditContext) -> NDArray[np.float64]:
     if context.power is None:
         return np.zeros(context.lines.n_beats + 1)
     return np.append(context.power * np.diff(context.edges_s), 0.0)
+
+
+def _without(sizes: NDArray[np.bool_], kind: ActionType) -> NDArray[np.bool_]:
+    """Return [2 P, 20, 5] the patterns [P, 20, 5], then the same without a type of action."""
+    without = sizes.copy()
+    without[:, kind] = False
+    return np.concatenate([sizes, without])
 
 
 def _patterns(allowed: list[NDArray[np.bool_]]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

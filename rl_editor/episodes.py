@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,8 +144,9 @@ def to_action(row: NDArray[np.integer] | Sequence[int]) -> Action:
     return Action(ActionType(int(row[0])), Size(int(row[1])), Amount(int(row[2])))
 
 
+@cache
 def no_observations() -> Observations:
-    """Return a batch of no episodes."""
+    """Return a batch of no episodes, always the same."""
     return Observations(
         task=np.zeros(0, dtype=np.int64),
         cursor=np.zeros(0, dtype=np.int64),

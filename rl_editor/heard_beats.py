@@ -15,7 +15,11 @@ from numpy.typing import NDArray
 from rl_editor.span_lists import Rows, ranges
 
 RUN_WINDOW = 128
-"""Beats that a search for the last change between heard and not looks at in one go."""
+"""Beats that a search for the last change between heard and not looks at first."""
+PLAYED_AT_ONCE = 32
+"""Beats of a span that are marked in one go; longer ones are marked beat by beat."""
+_FIRST_BEATS = np.tri(PLAYED_AT_ONCE + 1, PLAYED_AT_ONCE, -1, dtype=bool)
+"""[33, 32] the first 0, 1, ... of so many beats."""
 COPIES_AHEAD = 48
 """Beats ahead of a cursor whose copies can be asked for."""
 
@@ -70,11 +74,14 @@ class HeardBeats:
         self._copies_ahead = stretches(self._copy_heard.reshape(-1), COPIES_AHEAD)
         self._first_copy = np.arange(n_edits) * self._copy_heard.shape[1]
         self.run_beats = np.zeros(n_edits, dtype=np.int64)
-        # False before the first beat, where searches look.
-        self._padded = np.zeros((n_edits, RUN_WINDOW + n_beats), dtype=bool)
-        self.beats = self._padded[:, RUN_WINDOW:]
-        self._first = np.arange(n_edits) * self._padded.shape[1] + RUN_WINDOW
-        self._windows = windows(self._padded, RUN_WINDOW)
+        # False before the first beat, where searches look, and behind the last.
+        width = RUN_WINDOW + n_beats + PLAYED_AT_ONCE
+        self._padded = np.zeros((n_edits, width), dtype=bool)
+        self.beats = self._padded[:, RUN_WINDOW : RUN_WINDOW + n_beats]
+        self._flat = self._padded.reshape(-1)
+        self._first = np.arange(n_edits) * width + RUN_WINDOW
+        self._before = stretches(self._flat, RUN_WINDOW)
+        self._ahead = stretches(self._flat, PLAYED_AT_ONCE)
         self._frontier = np.zeros(n_edits, dtype=np.int64)  # nothing from here on was heard
         self._last_heard = np.zeros(n_edits, dtype=bool)  # whether the beat before the cursor was
 
@@ -103,7 +110,7 @@ class HeardBeats:
         """
         n_beats = following - cursor
         n_heard = n_beats * is_heard
-        self._padded.reshape(-1)[ranges(self._first + cursor, n_heard)] = True
+        self._mark(self._first + cursor, n_heard)
         self._hear_copies(row, n_heard)
         stays = n_beats == 0
         self.run_beats *= (is_heard == self._last_heard) | stays
@@ -123,18 +130,30 @@ class HeardBeats:
         beats = copies.beat.take(ranges(first, counts))
         self._copy_heard.reshape(-1)[self._first_copy.repeat(counts) + beats] = True
 
+    def _mark(self, place: NDArray[np.int64], n_heard: NDArray[np.int64]) -> None:
+        """Mark so many beats from each place on as heard."""
+        ahead = unpacked(self._ahead[place], np.bool_)
+        ahead |= _FIRST_BEATS.take(np.minimum(n_heard, PLAYED_AT_ONCE), axis=0)
+        self._ahead[place] = ahead.view(self._ahead.dtype)[:, 0]
+        long = (n_heard > PLAYED_AT_ONCE).nonzero()[0]
+        if len(long):
+            self._flat[ranges(place[long], n_heard[long])] = True
+
     def _look_up_run(self, rows: Rows, cursor: NDArray[np.int64]) -> None:
-        last = self._padded[rows, RUN_WINDOW + cursor - 1]
+        """Find the last change before each cursor: near it, and for what is left, anywhere."""
+        place = self._first[rows] + cursor
+        last = self._flat.take(place - 1)
         self._last_heard[rows] = last
-        left, until, run = np.arange(len(rows)), cursor.copy(), np.zeros_like(cursor)
-        while len(left):
-            changed = self._windows[rows[left], until[left]] != last[left, None]
-            n_same = changed[:, ::-1].argmax(axis=1)
-            none = ~changed[np.arange(len(left)), RUN_WINDOW - 1 - n_same]
-            run[left] += np.where(none, RUN_WINDOW, n_same)
-            until[left] -= RUN_WINDOW
-            left = left[none & (until[left] > 0)]
-        self.run_beats[rows] = np.minimum(run, cursor)
+        changed = unpacked(self._before[place - RUN_WINDOW], np.bool_) != last[:, None]
+        run = changed[:, ::-1].argmax(axis=1)  # 0 where nothing changes: the last itself does not
+        left = ((run == 0) & (cursor > RUN_WINDOW)).nonzero()[0]
+        if len(left):
+            changed = self._padded[rows[left]] != last[left, None]
+            changed &= np.arange(changed.shape[1]) < cursor[left, None]
+            further = changed[:, ::-1].argmax(axis=1)
+            behind = changed.shape[1] - RUN_WINDOW - cursor[left]
+            run[left] = np.maximum(further - behind, 0)
+        self.run_beats[rows] = np.where(run == 0, cursor, run)
 
 
 def windows(values: NDArray, width: int) -> NDArray:

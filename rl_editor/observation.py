@@ -11,7 +11,7 @@ planning), where the output before each cursor is a prefix of one known edit.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -183,8 +183,7 @@ def windows(values: NDArray, beyond: float) -> NDArray:
     return np.lib.stride_tricks.sliding_window_view(padded, AHEAD_BEATS[-1])
 
 
-@dataclass(frozen=True)
-class Situations:
+class Situations(NamedTuple):
     """What the context of `B` cursors is computed from, whatever recordings they are in.
 
     Attributes:

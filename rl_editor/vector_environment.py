@@ -114,7 +114,8 @@ class EditingProblem:
         """
         task = (draws[:, 0] * len(self.tasks)).astype(np.int64)
         share = self.wanted_share[task]
-        around = np.clip(share + TARGET_JITTER * (2.0 * draws[:, 2] - 1.0), 0.0, 1.0)
+        around = share + TARGET_JITTER * (2.0 * draws[:, 2] - 1.0)
+        around = np.minimum(np.maximum(around, 0.0), 1.0)
         low, high = TARGET_RANGE
         anything = low + (high - low) * draws[:, 2]
         asked = np.where(draws[:, 1] >= UNKNOWN_TARGET_SHARE, around, np.nan)
@@ -178,8 +179,8 @@ class VectorEnvironment:
             ValueError: a masked action, or a step before the first `reset`.
         """
         terminated, truncated = self.advance(actions)
-        finished = self.finish(np.flatnonzero(terminated | truncated))
-        cut_off = np.flatnonzero(truncated)
+        finished = self.finish((terminated | truncated).nonzero()[0])
+        cut_off = truncated.nonzero()[0]
         final = self.observe(cut_off) if len(cut_off) else no_observations()
         reward = np.zeros(self.n_envs, dtype=np.float32)
         ended = finished.episode - self.first_episode
@@ -220,7 +221,7 @@ class VectorEnvironment:
             terminated=done,
             total=total,
             terms=terms,
-            n_actions=np.diff(edits.first_action),
+            n_actions=edits.first_action[1:] - edits.first_action[:-1],
             actions=edits.actions,
         )
 
