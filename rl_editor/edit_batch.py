@@ -53,6 +53,9 @@ PLACED[ActionType.REORDER, [Amount.NEUTRAL, Amount.POS_LARGE]] = 0
 _PLAYS_NEXT: NDArray[np.bool_] = np.ones(N_TYPES, dtype=bool)
 """[20] types whose first span comes next in the output."""
 _PLAYS_NEXT[[*_LEAVES_OUT, ActionType.REORDER]] = False
+_PLACE_STEP = PLACE_OF * N_SIZES
+_RATE_OF = RATE.take(SOUND_OF)
+"""[20, 5] speed at which an action plays its span."""
 _SHAPE = (N_TYPES, N_SIZES, N_AMOUNTS)
 _LIMITS = np.array(_SHAPE, dtype=np.uint64)[:, None]
 _DECODED = np.stack(np.unravel_index(np.arange(math.prod(_SHAPE)), _SHAPE), axis=1)
@@ -127,12 +130,12 @@ class EditBatch:
 
     def begin(self, rows: Rows, recordings: NDArray[np.int64]) -> None:
         """Start empty edits of some recordings [R] in some rows [R]."""
+        self.heard.clear(rows, int(self._n_beats[rows].max(initial=0)))
         self.recording[rows] = recordings
         self.row[rows] = self.tables.first_row.take(recordings)
         self._n_beats[rows] = self.tables.n_beats.take(recordings)
         self._counts[:, rows] = 0
         self.output_s[rows] = 0.0
-        self.heard.clear(rows)
         self.arrangement.clear(rows)
         self.last[rows] = NOTHING
         self._masks: ActionMasks | None = None
@@ -158,7 +161,7 @@ class EditBatch:
         choice = kind * N_AMOUNTS + amount
         place = self.row * (N_PLACES * N_SIZES) + size
         span_end = self.tables.place.take(place + SPAN_END * N_SIZES)
-        following = self.tables.place.take(place + PLACE_OF.take(choice) * N_SIZES)
+        following = self.tables.place.take(place + _PLACE_STEP.take(choice))
         self._arrange(choice, span_end, following)
         self._hear(choice, following.astype(np.int64))
         self._remember((kind * N_SIZES + size) * N_AMOUNTS + amount)
@@ -349,7 +352,7 @@ class EditBatch:
         edges_s, plays = self.tables.edges_s, HEARD.take(choice)
         n_beats = following - self.cursor
         length_s = edges_s.take(self.row + n_beats) - edges_s.take(self.row)
-        self.output_s += plays * length_s / RATE.take(SOUND_OF.take(choice))
+        self.output_s += plays * length_s / _RATE_OF.take(choice)
         self.heard.go_on(self.cursor, following, plays > 0, self.row)
 
     def _remember(self, codes: NDArray[np.int64]) -> None:

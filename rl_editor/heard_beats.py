@@ -85,10 +85,10 @@ class HeardBeats:
         self._frontier = np.zeros(n_edits, dtype=np.int64)  # nothing from here on was heard
         self._last_heard = np.zeros(n_edits, dtype=bool)  # whether the beat before the cursor was
 
-    def clear(self, rows: Rows) -> None:
-        """Start anew in some edits."""
-        self._padded[rows] = False
-        self._copy_heard[rows] = False
+    def clear(self, rows: Rows, n_beats: int) -> None:
+        """Start anew in some edits, of recordings that had at most so many beats."""
+        self._padded[rows, RUN_WINDOW : RUN_WINDOW + n_beats] = False
+        self._copy_heard[rows, :n_beats] = False
         for state in (self.run_beats, self._frontier, self._last_heard):
             state[rows] = 0
 

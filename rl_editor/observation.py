@@ -292,12 +292,13 @@ def _counts_ahead(values: NDArray[np.bool_]) -> NDArray[np.float32]:
     its bytes, at most 48, in the highest.
     """
     fours = np.ascontiguousarray(values.view(np.uint32).T)
-    counts = np.empty((len(AHEAD_BEATS), len(values)), dtype=np.float32)
-    counts[0] = values[:, 0]
+    sums = np.empty((len(AHEAD_BEATS), len(values)), dtype=np.uint32)
     for row, beats in enumerate(AHEAD_BEATS[1:], 1):
-        bytes_ = np.add.reduce(fours[: beats // 4], axis=0, dtype=np.uint32)
-        counts[row] = (bytes_ * _ADD_BYTES) >> 24
-    return counts
+        np.add.reduce(fours[: beats // 4], axis=0, out=sums[row])
+    sums *= _ADD_BYTES
+    sums >>= 24
+    sums[0] = values[:, 0]
+    return sums.astype(np.float32)
 
 
 def _sums_ahead(values: NDArray[np.float32]) -> NDArray[np.float32]:

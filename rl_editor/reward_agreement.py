@@ -38,29 +38,52 @@ def agreement(output: HeardOutput) -> NDArray[np.float64]:
     covered_s = np.where(asked, output.covered_s[:, RIGHT], 0.0)
     # More right seconds agree more: where all that are covered are not enough, no chain is.
     able = output.is_heard & output.tables.is_known[output.task]
-    able &= kappa(output, output.sum_spans(covered_s) + ROUNDING_S) > 0.0
+    seconds = _Seconds.of(output)
+    able &= seconds.kappa(output.sum_spans(covered_s) + ROUNDING_S) > 0.0
     if not able.any():
         return np.zeros(len(able))
     beats = _right_beats(output, asked & able.take(output.span_edit))
     right_s = output.sum_edits(beats.edit, beats.right_s)
-    found = kappa(output, right_s)
+    found = seconds.kappa(right_s)
     able &= found > 0.0
     chained = _in_order(beats, right_s, able)
     if chained is not right_s:
-        found = kappa(output, chained)
+        found = seconds.kappa(chained)
     return np.where(able, np.maximum(0.0, found), 0.0)
 
 
-def kappa(output: HeardOutput, right_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return [E] Cohen's kappa of outputs of which `right_s` [E] seconds, or fewer, are right."""
-    played_s, wanted_s = output.known_s, output.tables.wanted_s.take(output.task)
-    known_s = output.tables.known_s.take(output.task)
-    right = np.minimum(right_s, np.minimum(wanted_s, played_s))
-    wrong, missed = played_s - right, wanted_s - right
-    spare = np.maximum(0.0, MIN_UNWANTED_SHARE * known_s - (known_s - wanted_s))
-    rest = np.maximum(0.0, known_s - right - wrong - missed) + spare
-    chance = (right + wrong) * (wrong + rest) + (right + missed) * (missed + rest)
-    return 2.0 * (right * rest - missed * wrong) / np.where(chance > 0.0, chance, 1.0)
+class _Seconds(NamedTuple):
+    """Seconds of `E` outputs and of what is known, weighted by confidence, all [E].
+
+    Attributes:
+        played_s: in the output.
+        wanted_s: in the finished piece.
+        known_s: of the recording.
+        most_s: that can be right.
+        spare_s: unwanted ones that are assumed beyond those that there are.
+    """
+
+    played_s: NDArray[np.float64]
+    wanted_s: NDArray[np.float64]
+    known_s: NDArray[np.float64]
+    most_s: NDArray[np.float64]
+    spare_s: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, output: HeardOutput) -> _Seconds:
+        """Return those of some outputs."""
+        played_s, wanted_s = output.known_s, output.tables.wanted_s.take(output.task)
+        known_s = output.tables.known_s.take(output.task)
+        spare_s = np.maximum(0.0, MIN_UNWANTED_SHARE * known_s - (known_s - wanted_s))
+        return cls(played_s, wanted_s, known_s, np.minimum(wanted_s, played_s), spare_s)
+
+    def kappa(self, right_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return [E] Cohen's kappa of outputs of which `right_s` [E], or fewer, are right."""
+        right = np.minimum(right_s, self.most_s)
+        wrong, missed = self.played_s - right, self.wanted_s - right
+        rest = np.maximum(0.0, self.known_s - right - wrong - missed) + self.spare_s
+        chance = (right + wrong) * (wrong + rest) + (right + missed) * (missed + rest)
+        return 2.0 * (right * rest - missed * wrong) / np.where(chance > 0.0, chance, 1.0)
 
 
 def right_seconds(output: HeardOutput) -> NDArray[np.float64]:
@@ -208,16 +231,16 @@ def heaviest_chains(beats: _Beats) -> NDArray[np.float64]:
     np.maximum.at(n_stretches, beats.edit, beats.stretch + 1)
     # Edits with many stretches come first, so that those still under way are the first rows.
     row_of = np.empty(len(n_stretches), dtype=np.int64)
-    row_of[np.argsort(-n_stretches, kind="stable")] = np.arange(len(n_stretches))
+    row_of[(-n_stretches).argsort(kind="stable")] = np.arange(len(n_stretches))
     order = np.lexsort((row_of[beats.edit], beats.stretch))
     row, place = row_of[beats.edit[order]], beats.place[order]
     weight, stretch = beats.right_s[order], beats.stretch[order]
-    n_rows, total = int(np.count_nonzero(n_stretches)), np.cumsum(weight)
+    n_rows, total = int(np.count_nonzero(n_stretches)), weight.cumsum()
     rank = _dense_ranks(row, place, n_rows)
     width = int(rank.max()) + 2
     # Rows are further apart than any sum, so one cumulated maximum serves all of them.
     floor = np.arange(n_rows) * (2.0 * float(total[-1]))
-    best, cell = np.repeat(floor, width), row * width + rank
+    best, cell = floor.repeat(width), row * width + rank
     after, before = cell + 1, total - weight
     bounds = np.searchsorted(stretch, np.arange(int(stretch[-1]) + 2))
     n_active = (row[bounds[1:] - 1] + 1) * width
@@ -229,9 +252,9 @@ def heaviest_chains(beats: _Beats) -> NDArray[np.float64]:
         cells = after[first:stop]
         best.put(cells, np.maximum(best.take(cells), chain))
         np.maximum.accumulate(best[:n], out=best[:n])
-    result = np.zeros(len(n_stretches))
-    used = row_of[n_stretches > 0]
-    result[n_stretches > 0] = best[(used + 1) * width - 1] - floor[used]
+    result, edits = np.zeros(len(n_stretches)), n_stretches.nonzero()[0]
+    used = row_of.take(edits)
+    result[edits] = best.take((used + 1) * width - 1) - floor.take(used)
     return result
 
 
@@ -242,4 +265,4 @@ def _dense_ranks(
     width = int(place.max()) + 1
     is_there = np.zeros((n_rows, width), dtype=bool)
     is_there[row, place] = True
-    return np.cumsum(is_there, axis=1, dtype=np.int32)[row, place].astype(np.int64) - 1
+    return is_there.cumsum(axis=1, dtype=np.int32)[row, place].astype(np.int64) - 1

@@ -232,9 +232,10 @@ class VectorEnvironment:
         targets: NDArray[np.float64] | None = None,
     ) -> None:
         """Start new episodes; the tasks and targets that are not given are drawn."""
-        for row in rows[self._n_drawn[rows] == DRAWN_AHEAD]:
-            self._draws[row] = self._rngs[row].random((DRAWN_AHEAD, N_DRAWS))
-            self._n_drawn[row] = 0
+        used_up = rows[self._n_drawn[rows] == DRAWN_AHEAD]
+        for row in used_up.tolist():
+            self._rngs[row].random(out=self._draws[row])
+        self._n_drawn[used_up] = 0
         task, target = self.problem.draw(self._draws[rows, self._n_drawn[rows]])
         self._n_drawn[rows] += 1
         self._started = True

@@ -49,7 +49,7 @@ def test_an_edit_that_begins_anew_has_heard_nothing():
     heard = HeardBeats(2, 20, LaterCopies.of([np.arange(20) - 4]))
     start, end = np.zeros(2, dtype=np.int64), np.full(2, 10)
     heard.go_on(start, end, np.ones(2, dtype=bool), start)
-    heard.clear(np.array([1]))
+    heard.clear(np.array([1]), 20)
     assert heard.beats.sum(axis=1).tolist() == [10, 0]
     assert heard.run_beats.tolist() == [10, 0]
     assert heard.copies_ahead(np.arange(2), np.array([4, 0])).sum(axis=1).tolist() == [10, 0]
