@@ -11,24 +11,21 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.span_lists import (
-    END,
-    START,
-    Rows,
-    SpanArray,
-    SpanLists,
-    as_items,
-    continues,
-    ranges,
-)
+from rl_editor.span_lists import END, START, Rows, SpanArray, SpanLists, continues
 from rl_editor.spans import Arrangement, Waiting
 
 
 class BatchArrangement:
     """The output of `E` edits under way.
 
+    The three lists of an edit, as in `spans.Arrangement`, are three of one set of lists, so that
+    spans for any of them are put there, and those of all of them are taken, in one call: list `e`
+    holds the placed spans of edit `e`, list `waiting + e` those that wait, `tail + e` the tail.
+
     Attributes:
-        placed, waiting, tail: as in `spans.Arrangement`.
+        lists: all of them.
+        waiting, tail: ints, above.
+        n_clips: [E] int64, number of placed spans of each edit; a view.
         n_begun: [E] int64; the first so many waiting spans wait for the end of a clip that has
             begun.
         n_placed: [E] int64, beats in `placed`. Who puts spans adds their beats; those of
@@ -37,33 +34,35 @@ class BatchArrangement:
 
     def __init__(self, n_edits: int) -> None:
         """Set up empty outputs."""
-        self.placed, self.waiting, self.tail = (SpanLists(n_edits) for _ in range(3))
+        self.lists, self.waiting, self.tail = SpanLists(3 * n_edits), n_edits, 2 * n_edits
+        self.n_clips = self.lists.count[:n_edits]
+        self._n_waiting = self.lists.count[n_edits : 2 * n_edits]
+        self._parts = np.array([0, self.waiting, self.tail])
         self.n_begun = np.zeros(n_edits, dtype=np.int64)
         self.n_placed = np.zeros(n_edits, dtype=np.int64)
 
     def clear(self, rows: Rows) -> None:
         """Empty some outputs."""
-        for lists in (self.placed, self.waiting, self.tail):
-            lists.count[rows] = 0
+        self.lists.count[rows[:, None] + self._parts] = 0
         self.n_begun[rows] = 0
         self.n_placed[rows] = 0
 
     def play(self, rows: Rows, spans: SpanArray, n_new: int) -> None:
-        """Put one span at the end of each output.
+        """Put one span at the end of each of some lists.
 
-        The first `n_new` of the rows play it next: where it begins a new clip, what waited for
-        the end of the last one comes before it. In the others it only takes its place. The spans
-        [R, 4] are written over.
+        The first `n_new` are of placed spans and play theirs next: where it begins a new clip,
+        what waited for the end of the last one comes before it. In the others it only takes its
+        place. The spans [R, 4] are written over.
         """
-        waits = self.waiting.count[rows[:n_new]].nonzero()[0]
+        waits = self._n_waiting.take(rows[:n_new]).nonzero()[0]
         if len(waits):
-            self._release(rows[waits], spans.take(waits, axis=0))
-        self.placed.append(rows, spans)
+            self._release(rows.take(waits), spans.take(waits, axis=0))
+        self.lists.append(rows, spans)
 
     def take_last(self, rows: Rows) -> SpanArray:
         """Take the last span of each output away and return it; none is empty."""
-        last = self.placed.last(rows)
-        self.placed.count[rows] -= 1
+        last = self.lists.last(rows)
+        self.n_clips[rows] -= 1
         return last
 
     def ended(self, rows: Rows) -> tuple[NDArray[np.int64], SpanArray]:
@@ -71,41 +70,32 @@ class BatchArrangement:
 
         First their numbers [R], then the spans [K, 4], edit by edit.
         """
-        parts = (self.placed, self.waiting, self.tail)
-        counts = np.empty((len(rows), len(parts)), dtype=np.int64)
-        for index, part in enumerate(parts):
-            counts[:, index] = part.count[rows]
-        first = counts.cumsum().reshape(counts.shape) - counts
-        spans = np.empty((int(counts.sum()), 4), dtype=np.int32)
-        items = as_items(spans)
-        for index, part in enumerate(parts):
-            places = ranges(first[:, index], counts[:, index])
-            if len(places):
-                items[places] = as_items(part.concatenated(rows))
-        return _joined(counts.sum(axis=1), spans)
+        parts = rows[:, None] + self._parts
+        counts = np.add.reduce(self.lists.count.take(parts), axis=1)
+        return _joined(counts, self.lists.concatenated(parts.reshape(-1)))
 
     def of(self, row: int) -> Arrangement:
         """Return one of them."""
         waiting = tuple(
             Waiting(span, index < self.n_begun[row])
-            for index, span in enumerate(self.waiting.spans(row))
+            for index, span in enumerate(self.lists.spans(self.waiting + row))
         )
-        placed, tail = self.placed.spans(row), self.tail.spans(row)
+        placed, tail = self.lists.spans(row), self.lists.spans(self.tail + row)
         return Arrangement(placed, waiting, tail, int(self.n_placed[row]))
 
     def _release(self, rows: Rows, spans: SpanArray) -> None:
         """Place what waited for the end of the last clip, where `spans` begin a new one."""
-        fresh = ~continues(spans, self.placed.last(rows))
+        fresh = ~continues(spans, self.lists.last(rows))
         ready = rows[fresh & (self.n_begun[rows] > 0)]
         if len(ready):
             counts = self.n_begun[ready]
             for index in range(int(counts.max())):
                 now = ready[counts > index]
-                waited = self.waiting.at(now, index + 1)
+                waited = self.lists.at(self.waiting + now, index + 1)
                 self.n_placed[now] += waited[:, END] - waited[:, START]
-                self.placed.append(now, waited)
-            self.waiting.drop_first(ready, counts)
-        self.n_begun[rows] = self.waiting.count[rows]
+                self.lists.append(now, waited)
+            self.lists.drop_first(self.waiting + ready, counts)
+        self.n_begun[rows] = self._n_waiting.take(rows)
 
 
 def _joined(counts: NDArray[np.int64], spans: SpanArray) -> tuple[NDArray[np.int64], SpanArray]:

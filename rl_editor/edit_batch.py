@@ -169,7 +169,7 @@ class EditBatch:
         self.n_repeats += kind == _REPEAT_PREV
         self.row += following - self.cursor
         self.cursor[:] = following
-        self.last = self.arrangement.placed.last(self._all)
+        self.last = self.arrangement.lists.last(self._all)
         self._masks = None
 
     def history(self, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -213,7 +213,7 @@ class EditBatch:
             size_mask[short, _REPEAT_PREV] &= fits
             # The shortest span fits first, and BEAT is allowed wherever any size is.
             type_mask[short, _REPEAT_PREV] &= fits[:, 0]
-        which = 2 * (self.arrangement.placed.count > 0) + self._can_match()
+        which = 2 * (self.arrangement.n_clips > 0) + self._can_match()
         which[~type_mask[:, _KEEP]] = 4
         return ActionMasks(type_mask, size_mask, _AMOUNT_MASKS.take(which, axis=0))
 
@@ -255,9 +255,11 @@ class EditBatch:
         looped = ((choice >= _FIRST_LOOP) & (choice <= _LAST_LOOP)).nonzero()[0]
         before = (choice == _BEFORE_LAST).nonzero()[0]
         last = arrangement.take_last(before)
+        at_end = (choice == _AT_END).nonzero()[0]
         playing = _PLAYS_NEXT.take(kind).nonzero()[0]
-        rows = np.concatenate([playing, before])
-        arrangement.play(rows, spans.take(rows, axis=0), len(playing))
+        lists = np.concatenate([playing, before, arrangement.tail + at_end])
+        rows = np.concatenate([playing, before, at_end])
+        arrangement.play(lists, spans.take(rows, axis=0), len(playing))
         several = (counts > 1).nonzero()[0]
         rows = np.concatenate([looped, swapped, repeating[several], before])
         loops = spans.take(looped, axis=0)
@@ -268,15 +270,13 @@ class EditBatch:
         arrangement.n_placed += PLACED.take(choice) * n_beats
 
     def _reorder(self, choice: NDArray[np.int64], spans: SpanArray) -> None:
-        """Put spans elsewhere than at the end, but for those before the last clip."""
+        """Put spans to the front of the output, or where they wait for the end of a clip."""
         first, after = (choice == _FIRST).nonzero()[0], (choice == _AFTER_NEXT).nonzero()[0]
-        tail = (choice == _AT_END).nonzero()[0]
+        lists, waiting = self.arrangement.lists, self.arrangement.waiting
         if len(first):
-            self.arrangement.placed.insert_first(first, spans.take(first, axis=0))
+            lists.insert_first(first, spans.take(first, axis=0))
         if len(after):
-            self.arrangement.waiting.push(after, spans.take(after, axis=0))
-        if len(tail):
-            self.arrangement.tail.append(tail, spans.take(tail, axis=0))
+            lists.push(waiting + after, spans.take(after, axis=0))
 
     def _extend(
         self,
@@ -293,7 +293,7 @@ class EditBatch:
         never continues itself, and a placed span never continues the one before it.
         """
         order = np.arange(len(pieces)) - (counts.cumsum() - counts).repeat(counts)
-        self.arrangement.placed.extend(
+        self.arrangement.lists.extend(
             np.concatenate([looped, repeating]),
             np.concatenate([plays, np.maximum(counts - 2, 0)]),
             np.concatenate([loops.repeat(plays, axis=0), pieces.compress(order > 1, axis=0)]),
@@ -327,10 +327,10 @@ class EditBatch:
         """
         if not len(rows):
             return np.zeros(0, dtype=np.int64), np.zeros((0, 4), dtype=np.int32)
-        n_beats, placed = span_end - self.cursor[rows], self.arrangement.placed
-        n_back = int(min(n_beats.max(), placed.count[rows].max()))
-        slot = placed.count[rows, None] - np.arange(n_back)[::-1]
-        spans = placed.at(rows[:, None], np.maximum(slot, 0))
+        n_beats, n_clips = span_end - self.cursor[rows], self.arrangement.n_clips[rows]
+        n_back = int(min(n_beats.max(), n_clips.max()))
+        slot = n_clips[:, None] - np.arange(n_back)[::-1]
+        spans = self.arrangement.lists.at(rows[:, None], np.maximum(slot, 0))
         lengths = spans[..., END] - spans[..., START]
         following = lengths[:, ::-1].cumsum(axis=1)[:, ::-1] - lengths
         taken = np.minimum(np.maximum(n_beats[:, None] - following, 0), lengths)
