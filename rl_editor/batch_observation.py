@@ -60,14 +60,14 @@ class ContextTables:
 
 
 def observe_batch(
-    tables: ContextTables, batch: EditBatch, rows: Rows, target: NDArray[np.float64]
+    tables: ContextTables, batch: EditBatch, rows: Rows | slice, target: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """Return [R, K] the context of some edits of a batch, none of them done.
 
     Args:
         tables: of the recordings of the batch.
         batch: the edits, set up with `tables.later_copies`.
-        rows: [R] which of them.
+        rows: [R] which of them, or `slice(None)` for all.
         target: [R] share of each recording that should stay, NaN where nobody asked.
     """
     recording, cursor = batch.recording[rows], batch.cursor[rows]
@@ -90,7 +90,7 @@ def observe_batch(
             following=following,
             later_of_following=tables.match_later.take(first + following),
             heard=heard,
-            likeness=heard * unpacked(tables.earlier_ahead[row], np.float32),
+            likeness=heard.astype(np.float32) * unpacked(tables.earlier_ahead[row], np.float32),
             later_ahead=tables.later_ahead.take(row, axis=0),
         )
     )

@@ -369,11 +369,12 @@ def choices_allowed(masks: ActionMasks, actions: NDArray[np.integer]) -> NDArray
     columns = np.array(actions.T, dtype=np.int64, order="C")
     # Without a sign, numbers below 0 are above all limits.
     outside = columns.view(np.uint64) >= _LIMITS
-    inside = ~(outside[0] | outside[1] | outside[2])
-    columns *= inside
+    if outside.any():
+        is_known = np.logical_not(outside.any(axis=0))
+        return is_known & choices_allowed(masks, actions * is_known[:, None])
     kind, size, amount = columns
     pair = np.arange(len(actions)) * N_TYPES + kind
-    inside &= masks.type.take(pair)
-    inside &= masks.size.take(pair * N_SIZES + size)
-    inside &= masks.amount.take(pair * N_AMOUNTS + amount)
-    return inside
+    allowed = masks.type.take(pair)
+    allowed &= masks.size.take(pair * N_SIZES + size)
+    allowed &= masks.amount.take(pair * N_AMOUNTS + amount)
+    return allowed

@@ -92,7 +92,7 @@ class HeardBeats:
         for state in (self.run_beats, self._frontier, self._last_heard):
             state[rows] = 0
 
-    def copies_ahead(self, rows: Rows, cursor: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def copies_ahead(self, rows: Rows | slice, cursor: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return [R, 48] whether the earlier copy of each beat from a cursor [R] on is heard."""
         return unpacked(self._copies_ahead[self._first_copy[rows] + cursor], np.bool_)
 

@@ -259,7 +259,7 @@ def _continuation(
     )
     for first, (copy, offset) in zip((0, 3), sides, strict=True):
         place = np.minimum(np.maximum(offset, -FURTHEST), FURTHEST) + FURTHEST
-        place[is_empty | (copy == NO_COPY)] = len(_OF_OFFSET) - 1
+        np.putmask(place, is_empty | (copy == NO_COPY), len(_OF_OFFSET) - 1)
         columns[:, first : first + 3] = _OF_OFFSET.take(place, axis=0)
 
 

@@ -245,15 +245,16 @@ class VectorEnvironment:
     def observe(self, rows: Rows) -> Observations:
         """Return what the policy sees of some episodes, none of them done."""
         batch, masks = self.batch, self.batch.masks()
-        every = len(rows) == self.n_envs
+        # Whole arrays are looked at where they lie; what others get of them is a copy.
+        some = slice(None) if len(rows) == self.n_envs else rows
         return Observations(
-            task=batch.recording[rows],
-            cursor=batch.cursor[rows],
-            target=self.target[rows],
-            context=observe_batch(self.problem.context_tables, batch, rows, self.target[rows]),
-            type_mask=masks.type if every else masks.type[rows],
-            size_mask=masks.size if every else masks.size[rows],
-            amount_mask=masks.amount if every else masks.amount[rows],
+            task=batch.recording[some].copy(),
+            cursor=batch.cursor[some].copy(),
+            target=self.target[some].copy(),
+            context=observe_batch(self.problem.context_tables, batch, some, self.target[some]),
+            type_mask=masks.type[some],
+            size_mask=masks.size[some],
+            amount_mask=masks.amount[some],
         )
 
     def snapshot(self) -> EpisodeState:
