@@ -93,14 +93,18 @@ def main() -> None:
     parser.add_argument("--tracks", type=int, default=10, help="finished tracks to use")
     parser.add_argument("--sessions", type=int, default=2, help="sessions made out of each")
     arguments = parser.parse_args()
-    found = sorted(p for p in arguments.folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
-    paths = found[:: max(1, len(found) // arguments.tracks)][: arguments.tracks]
-    shown = [
-        demonstration
+    compare(tasks_of(arguments.folder, arguments.tracks, arguments.sessions))
+
+
+def tasks_of(folder: Path, n_tracks: int, n_sessions: int) -> list[Task]:
+    """Return finished tracks of a folder, and sessions made out of each, with their edits."""
+    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
+    paths = found[:: max(1, len(found) // n_tracks)][:n_tracks]
+    return [
+        Task(demonstration.track, demonstration)
         for path in paths
-        for demonstration in reference_demonstrations(path, arguments.sessions, SEED, Cache())
+        for demonstration in reference_demonstrations(path, n_sessions, SEED, Cache())
     ]
-    compare([Task(demonstration.track, demonstration) for demonstration in shown])
 
 
 def compare(tasks: Sequence[Task]) -> None:
