@@ -38,7 +38,7 @@ def agreement(output: HeardOutput) -> NDArray[np.float64]:
     covered_s = np.where(asked, output.covered_s[:, RIGHT], 0.0)
     # More right seconds agree more: where all that are covered are not enough, no chain is.
     able = output.is_heard & output.tables.is_known[output.task]
-    seconds = _Seconds.of(output)
+    seconds = Seconds.of(output)
     able &= seconds.kappa(output.sum_spans(covered_s) + ROUNDING_S) > 0.0
     if not able.any():
         return np.zeros(len(able))
@@ -52,7 +52,7 @@ def agreement(output: HeardOutput) -> NDArray[np.float64]:
     return np.where(able, np.maximum(0.0, found), 0.0)
 
 
-class _Seconds(NamedTuple):
+class Seconds(NamedTuple):
     """Seconds of `E` outputs and of what is known, weighted by confidence, all [E].
 
     Attributes:
@@ -70,7 +70,7 @@ class _Seconds(NamedTuple):
     spare_s: NDArray[np.float64]
 
     @classmethod
-    def of(cls, output: HeardOutput) -> _Seconds:
+    def of(cls, output: HeardOutput) -> Seconds:
         """Return those of some outputs."""
         played_s, wanted_s = output.known_s, output.tables.wanted_s.take(output.task)
         known_s = output.tables.known_s.take(output.task)

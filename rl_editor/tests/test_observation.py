@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -5,7 +7,9 @@ from rl_editor.actions import Action, ActionType, Size
 from rl_editor.config import EpisodeConfig
 from rl_editor.edit_state import EditState
 from rl_editor.observation import (
+    AHEAD_BEATS,
     CONTEXT_NAMES,
+    FURTHEST,
     CopyTable,
     context,
     edit_so_far,
@@ -70,6 +74,55 @@ def test_a_retake_of_what_should_follow_is_a_continuation():
     assert column(values, "continuation_offset")[30] == 0.0
     assert column(values, "continuation_offset")[34] > 0.0
     assert column(values, "continuation_exists")[20] == 0.0
+
+
+@pytest.mark.parametrize("n_cursors", [1, 2, 400])
+def test_what_is_ahead_is_counted_and_added_beat_by_beat(n_cursors):
+    rng, n_beats = np.random.default_rng(n_cursors), 400
+    table = CopyTable(
+        durations_s=np.full(n_beats, 0.5),
+        match_later=np.full(n_beats, -1),
+        match_earlier=np.where(rng.random(n_beats) < 0.7, rng.integers(0, n_beats, n_beats), -1),
+        later=np.zeros(n_beats, np.float32),
+        earlier=rng.random(n_beats, dtype=np.float32),
+        later_ahead=np.zeros((n_beats, 4), np.float32),
+    )
+    whole = prefixes(rng.random(n_beats) < 0.6, table.durations_s)
+    chosen = np.sort(rng.choice(n_beats, n_cursors, replace=False))
+    rows = {n: getattr(whole, n)[chosen] for n in ("last_kept", "output_s", "run_beats")}
+    edit = dataclasses.replace(whole, cursor=chosen, causal=False, **rows)
+    values = context(table, edit, None)
+    is_heard = (table.match_earlier >= 0) & edit.played[table.match_earlier]
+    for width in AHEAD_BEATS:
+        for row, cursor in enumerate(chosen):
+            ahead = slice(cursor, cursor + width)
+            share = is_heard[ahead].mean()
+            likeness = table.earlier[ahead][is_heard[ahead]]
+            mean = likeness.mean() if len(likeness) else 0.0
+            assert column(values, f"copy_in_output_{width}")[row] == pytest.approx(share)
+            found = column(values, f"copy_in_output_similarity_{width}")[row]
+            assert found == pytest.approx(mean, abs=1e-6)
+
+
+@pytest.mark.parametrize("offset", [-700, -FURTHEST, -40, -1, 0, 1, 40, FURTHEST, 700])
+def test_the_offset_of_a_copy_is_told_however_far_it_is(offset):
+    n_beats, cursor, last_kept = 2000, 1000, 900
+    matches = np.full(n_beats, -1)
+    matches[cursor] = last_kept + 1 + offset
+    table = CopyTable(
+        durations_s=np.full(n_beats, 0.5),
+        match_later=np.full(n_beats, -1),
+        match_earlier=matches,
+        later=np.zeros(n_beats, np.float32),
+        earlier=np.zeros(n_beats, np.float32),
+        later_ahead=np.zeros((n_beats, 4), np.float32),
+    )
+    values = context(table, prefixes(np.arange(n_beats) <= last_kept, table.durations_s), None)
+    closeness = column(values, "continuation_closeness")[cursor]
+    assert closeness == np.float32(np.exp(-abs(offset) / 2.0))
+    assert column(values, "continuation_offset")[cursor] == np.float32(np.tanh(offset / 16.0))
+    assert column(values, "continuation_exists")[cursor] == 1.0
+    assert column(values, "resumption_exists")[cursor] == 0.0
 
 
 def test_after_a_jump_back_what_was_played_ahead_of_the_cursor_counts():

@@ -14,6 +14,7 @@ from rl_editor.finished_edits import FinishedEdits
 from rl_editor.grid import steady_grid
 from rl_editor.heard_output import HeardOutput
 from rl_editor.materials import Material
+from rl_editor.reward_agreement import Seconds, right_seconds
 from rl_editor.reward_tables import RewardTables
 from rl_editor.rewards import REWARD_TERMS, total_reward, total_rewards
 from rl_editor.spans import Sound, Span, append
@@ -274,6 +275,19 @@ def test_a_batch_pays_each_edit_what_it_earns_alone():
         alone = total_reward(tasks[number].track, state, targets[e], known, RewardConfig())
         assert total[e] == pytest.approx(alone.total, abs=1e-6)
         assert terms[e] == pytest.approx(list(alone.terms.values()), abs=1e-6)
+
+
+def test_agreement_is_kappa_of_the_right_seconds():
+    """Edits that cannot agree are not looked at beat by beat: it must make no difference."""
+    tasks, states, index, targets = random_batch(40)
+    tables = RewardTables.of(
+        [task.track for task in tasks], [task.demonstration.truth for task in tasks]
+    )
+    output = HeardOutput.of(tables, FinishedEdits.of(states, index, targets))
+    found = Seconds.of(output).kappa(right_seconds(output))
+    expected = np.where(output.is_heard, np.maximum(0.0, found), 0.0)
+    assert 0 < np.count_nonzero(expected) < len(expected)
+    np.testing.assert_allclose(rewards.reference_agreement(output), expected, atol=1e-12)
 
 
 def test_terms_keep_to_their_ranges_and_weigh_in_the_total():
