@@ -24,14 +24,23 @@ from rl_editor.config import PlannerConfig
 from rl_editor.edit_state import EditState
 from rl_editor.grid import BeatGrid
 from rl_editor.heard_twice import without_heard_twice
+from rl_editor.materials import Material
 from rl_editor.numpy_policy import EncodedTrack, NumpyPolicy
 from rl_editor.observation import CopyTable, EditSoFar, context, edit_so_far, prefixes
+from rl_editor.planned_share import QUANTA, ShareSearch, kept_share
 from rl_editor.policy_inputs import Normalisation, policy_inputs
 from rl_editor.spelling import largest_sizes
 from rl_editor.track import Track
 
 OddsGiven = Callable[[NDArray[np.bool_]], NDArray[np.float64]]
 """Log-odds [N] of KEEP against CUT at every beat, given the edit [N]."""
+
+DEAD_MATERIALS = (Material.TALK, Material.NOISE, Material.SILENCE)
+"""What fills up a share last: other takes and noodling are music at least."""
+LENGTH_TRIES = 4
+"""Plans that are made where actions change the length of the output."""
+SHARE_TOLERANCE = 0.02
+"""Miss of the output's share that is left as it is then."""
 
 
 @dataclass(frozen=True)
@@ -78,21 +87,61 @@ def plan(
     encoded = policy.encode(inputs, track.match_later, track.match_earlier)
     table = CopyTable.from_track(track)
     asked = _Asked(policy, encoded, table, target_keep_ratio, config.keep_bias)
-
-    def decided(odds_given: OddsGiven) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        keep, log_odds = decide(odds_given, track.grid, config)
-        return without_heard_twice(keep, table), log_odds
-
     if target_keep_ratio is None:
-        keep, log_odds = decided(asked.log_odds)
-    else:
-        keep, log_odds = decide_share(
-            asked.log_odds, decided, track.grid, config, target_keep_ratio
-        )
-    keep_probability = np.exp(-np.logaddexp(0.0, -log_odds))
-    stops = asked.prefers_other(keep) | (~keep & material_changes(encoded.materials))
+        keep, log_odds = decide(asked.log_odds, track.grid, config)
+        return _planned(asked, start, without_heard_twice(keep, table), log_odds)
+    search = ShareSearch(
+        asked.log_odds,
+        config.dead_cost * dead_share(encoded.materials),
+        lambda keep: without_heard_twice(keep, table),
+        track.grid,
+        change_cost(track.grid, config),
+        config.max_rounds,
+    )
+    return _planned_share(asked, start, search, target_keep_ratio)
+
+
+def _planned(
+    asked: _Asked, start: EditState, keep: NDArray[np.bool_], log_odds: NDArray[np.float64]
+) -> Plan:
+    """Return the plan that keeps the beats of `keep` [N], with the odds [N] of each."""
+    materials = asked.encoded.materials
+    stops = asked.prefers_other(keep) | (~keep & material_changes(materials))
     state, action_spans = carry_out(start, keep, asked.other_action, stops)
-    return Plan(state, action_spans, keep_probability, encoded.materials)
+    keep_probability = np.exp(-np.logaddexp(0.0, -log_odds))
+    return Plan(state, action_spans, keep_probability, materials)
+
+
+def _planned_share(asked: _Asked, start: EditState, search: ShareSearch, share: float) -> Plan:
+    """Return the plan whose output is nearest to a share of the recording.
+
+    Loops and other speeds make the output longer or shorter than what is kept; then less or more
+    is asked for.
+    """
+    plans: list[tuple[float, Plan]] = []
+    wish = share
+    for _ in range(LENGTH_TRIES):
+        keep, log_odds = search.edit(wish)
+        made = _planned(asked, start, keep, log_odds)
+        delivered = made.state.output_s / search.grid.duration_s
+        plans.append((abs(delivered - share), made))
+        changed = delivered - kept_share(keep, search.grid)
+        if abs(changed) < 1.0 / QUANTA or abs(delivered - share) < SHARE_TOLERANCE:
+            break
+        wish = min(max(wish + share - delivered, 1.0 / QUANTA), 1.0)
+    return min(plans, key=lambda tried: tried[0])[1]
+
+
+def dead_share(materials: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return [N] how likely a beat is talk, noise or silence, of [N, 10], over 3 beats."""
+    return _over_three_beats(materials)[:, DEAD_MATERIALS].sum(axis=1, dtype=np.float64) / 3.0
+
+
+def _over_three_beats(materials: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return [N, 10] the sum of each beat and its neighbours."""
+    padded = np.pad(materials, ((1, 1), (0, 0)), mode="edge")
+    summed: NDArray[np.float32] = padded[:-2] + padded[1:-1] + padded[2:]
+    return summed
 
 
 def material_changes(materials: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -100,8 +149,7 @@ def material_changes(materials: NDArray[np.float32]) -> NDArray[np.bool_]:
 
     A cut that goes on there is a new action, since its reason is another one.
     """
-    padded = np.pad(materials, ((1, 1), (0, 0)), mode="edge")
-    likeliest = (padded[:-2] + padded[1:-1] + padded[2:]).argmax(axis=1)
+    likeliest = _over_three_beats(materials).argmax(axis=1)
     return np.concatenate([[False], likeliest[1:] != likeliest[:-1]])
 
 
@@ -152,35 +200,6 @@ def _fitting(
         return action
     fits = keep[cursor] and action.type in PLAYING_TYPES and not is_double
     return action._replace(size=size) if fits else None
-
-
-def decide_share(
-    odds_given: OddsGiven,
-    decided: Callable[[OddsGiven], tuple[NDArray[np.bool_], NDArray[np.float64]]],
-    grid: BeatGrid,
-    config: PlannerConfig,
-    share: float,
-) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return the edit of `decided` that comes closest to keeping `share` of the time.
-
-    The same number of nats is added to the log-odds of every beat, so that what goes or comes
-    first is what the policy is least sure of; the number is found by bisection.
-    """
-    low, high = -config.max_bias, config.max_bias
-    best: tuple[float, NDArray[np.bool_], NDArray[np.float64]] | None = None
-    for _ in range(config.bias_steps):
-        bias = (low + high) / 2
-
-        def biased(edit: NDArray[np.bool_], bias: float = bias) -> NDArray[np.float64]:
-            return odds_given(edit) + bias
-
-        keep, log_odds = decided(biased)
-        kept = float((grid.durations_s * keep).sum() / grid.duration_s)
-        if best is None or abs(kept - share) < best[0]:
-            best = abs(kept - share), keep, log_odds - bias
-        low, high = (bias, high) if kept < share else (low, bias)
-    assert best is not None, "bias_steps is positive"
-    return best[1], best[2]
 
 
 def decide(

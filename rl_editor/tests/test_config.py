@@ -27,6 +27,11 @@ def test_settings_survive_json(config):
     assert from_dict(Config, json.loads(json.dumps(to_dict(config)))) == config
 
 
+def test_what_an_earlier_version_set_is_passed_over():
+    values = {"keep_bias": -0.5, "max_bias": 20.0, "bias_steps": 14}
+    assert from_dict(PlannerConfig, values) == PlannerConfig(keep_bias=-0.5)
+
+
 def test_what_is_not_given_keeps_its_default():
     assert from_dict(Config, {}) == Config()
     assert from_dict(Config, {"agent": {"dropout": 0.0}}).agent == AgentConfig(dropout=0.0)

@@ -37,7 +37,8 @@ STAGES = {
         rewards subprocess_vec_env
         vector_environment""",
     "agent": """
-        agent attention auxiliary_tasks encoder heard_twice numpy_policy planner policy_inputs""",
+        agent attention auxiliary_tasks encoder heard_twice numpy_policy
+        planned_share planner policy_inputs""",
     "training": """
         augmentation baselines behavioral_cloning checkpoint cloning_examples collapse
         cut_scores evaluate event_file gate gate_report ppo rollout run_folder run_log run_state

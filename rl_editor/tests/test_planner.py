@@ -10,13 +10,15 @@ from rl_editor.agent import Agent
 from rl_editor.config import AgentConfig, EpisodeConfig, PlannerConfig
 from rl_editor.edit_state import EditState
 from rl_editor.grid import steady_grid
+from rl_editor.heard_twice import without_heard_twice
+from rl_editor.materials import Material
 from rl_editor.numpy_policy import NumpyPolicy
 from rl_editor.observation import CopyTable, context, prefixes
 from rl_editor.planner import (
     carry_out,
     change_cost,
+    dead_share,
     decide,
-    decide_share,
     keep_everything,
     likeliest_path,
     material_changes,
@@ -122,16 +124,79 @@ def test_the_keep_bias_shifts_every_answer():
     assert shares[-1] > 0.99
 
 
-@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
-def test_a_share_to_keep_is_met_by_what_the_policy_is_least_sure_of(share):
-    grid = steady_grid(100.0, 120.0)
-    log_odds = np.repeat(np.random.default_rng(0).normal(0, 3, 50), 4)
-    keep, answered = decide_share(
-        lambda _: log_odds, lambda odds: decide(odds, grid, FREE), grid, FREE, share
+def only_keep_and_cut(seed=0):
+    """Return a random policy that is sure of its answers and knows no other action."""
+    torch.manual_seed(seed)
+    config = AgentConfig(hidden_dim=24, dilations=(1, 2))
+    weights = Agent(config, N_INPUTS).arrays()
+    weights["type_head.weight"] *= 20.0
+    weights["type_head.bias"][2:] = -1000.0
+    return NumpyPolicy(weights, config)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_share_that_is_asked_for_is_delivered(seed):
+    track, policy = made_up_track(120, seed), only_keep_and_cut(seed)
+    start = EditState.start(track.grid, None, EpisodeConfig())
+    normalisation = Normalisation.fit([track])
+    wishes, delivered = (0.1, 0.3, 0.5, 0.7, 0.9, 1.0), []
+    for share in wishes:
+        made = plan(policy, normalisation, track, start, target_keep_ratio=share)
+        again = plan(policy, normalisation, track, start, target_keep_ratio=share)
+        assert made.state.actions == again.state.actions
+        assert min(span.n_beats for span in made.state.spans()) >= 4
+        delivered.append(made.state.output_s / track.duration_s)
+    np.testing.assert_allclose(delivered, wishes, atol=0.5 * 4 / 120 + 1e-3)
+    assert delivered == sorted(delivered)
+
+
+def test_without_a_share_the_policy_decides_alone():
+    track, policy, config = made_up_track(120), only_keep_and_cut(), PlannerConfig()
+    normalisation = Normalisation.fit([track])
+    start = EditState.start(track.grid, None, EpisodeConfig())
+    encoded = policy.encode(
+        policy_inputs(track, normalisation), track.match_later, track.match_earlier
     )
-    assert keep.mean() == pytest.approx(share, abs=0.03)
-    assert log_odds[keep].min() >= log_odds[~keep].max()
-    np.testing.assert_allclose(answered, log_odds)
+    table, cursors = CopyTable.from_track(track), np.arange(120)
+
+    def odds_given(edit):
+        seen = context(table, prefixes(edit, table.durations_s), None)
+        types = policy.type_logits(encoded, cursors, seen)
+        return (types[:, ActionType.KEEP] - types[:, ActionType.CUT]).astype(np.float64)
+
+    keep = without_heard_twice(decide(odds_given, track.grid, config)[0], table)
+    assert 0.1 < keep.mean() < 0.9
+    for dead_cost in (0.0, 50.0):
+        made = plan(
+            policy, normalisation, track, start, config=replace(config, dead_cost=dead_cost)
+        )
+        np.testing.assert_array_equal(made.state.played > 0, keep)
+
+
+def test_a_share_is_delivered_where_all_is_played_faster():
+    torch.manual_seed(0)
+    config = AgentConfig(hidden_dim=24, dilations=(1,))
+    weights = Agent(config, N_INPUTS).arrays()
+    weights["type_head.bias"][ActionType.SPEED_UP] = 50.0
+    weights["amount_head.bias"][Amount.POS_LARGE] = 50.0
+    track = made_up_track(120)
+    start = EditState.start(track.grid, None, EpisodeConfig())
+    made = plan(
+        NumpyPolicy(weights, config),
+        Normalisation.fit([track]),
+        track,
+        start,
+        target_keep_ratio=0.5,
+    )
+    assert (made.state.played > 0).mean() == pytest.approx(0.75, abs=0.05)
+    assert made.state.output_s / track.duration_s == pytest.approx(0.5, abs=0.03)
+
+
+def test_beats_are_dead_by_the_mean_of_three():
+    materials = np.zeros((9, 10), np.float32)
+    materials[:, Material.MUSIC] = 1.0
+    materials[4] = 0.25 * np.eye(10)[[0, 1, 2, 3]].sum(axis=0)
+    np.testing.assert_allclose(dead_share(materials), [0, 0, 0, 0.25, 0.25, 0.25, 0, 0, 0])
 
 
 def test_another_action_of_the_policy_is_taken():

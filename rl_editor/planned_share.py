@@ -1,0 +1,216 @@
+"""The likeliest edit that keeps a given share of a recording.
+
+One bias on all answers of a policy (Lagrangian relaxation, Everett 1963) does not reach every
+share: long passages come and go as wholes, and what is equally sure comes at once. So the path is
+searched for every length that the edit can have (Viterbi over time and length, as in Bellman's
+solution of the knapsack problem), which gives the best edit of that length under the same costs.
+A kept passage lasts a bar at least: what only fills up a share must not become a snippet.
+
+In: a policy's log-odds [N] given an edit. Out: the beats [N] to keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rl_editor.grid import BeatGrid
+
+QUANTA = 1000
+"""Parts of a recording in which the length of an edit is counted."""
+MOST_OFF = 0.04
+"""Most by which a share may be missed where half a bar is more; the promise is 0.05."""
+_MOST_TRIES = 8
+"""Searches with what the ones before had to leave out; on 72 sessions 4 were enough."""
+_NEVER = 100.0
+"""Nats by which a beat is worth less than any other that is kept where nothing else is left."""
+
+
+@dataclass(frozen=True)
+class ShareSearch:
+    """How the edit of a given share is found.
+
+    Attributes:
+        odds_given: log-odds [N] of keeping against cutting every beat, given the edit [N].
+        drawback: [N] nats by which a beat is worth less than its log-odds say.
+        without_copies: takes out of an edit [N] what must not stay together.
+        grid: of the recording.
+        cost: [N] nats of changing between keeping and cutting at the start of each beat.
+        max_rounds: of the fixed-point iteration.
+    """
+
+    odds_given: Callable[[NDArray[np.bool_]], NDArray[np.float64]]
+    drawback: NDArray[np.float64]
+    without_copies: Callable[[NDArray[np.bool_]], NDArray[np.bool_]]
+    grid: BeatGrid
+    cost: NDArray[np.float64]
+    max_rounds: int
+
+    def edit(self, share: float) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Return the edit [N] that keeps about `share` of the time, and the odds [N] given it.
+
+        What has to leave the likeliest edit, as a copy or as a snippet beside one, is worth nothing
+        in the next search, so that something else takes its place.
+        """
+        grid, tolerance = self.grid, _tolerance(self.grid) + 1.0 / QUANTA
+        keep, banned = np.ones(grid.n_beats, dtype=bool), np.zeros(grid.n_beats, dtype=bool)
+        best, nearest, wish = keep, np.inf, share
+        for _ in range(_MOST_TRIES):
+            keep = self._settled(keep, banned, wish)
+            left = self._without_snippets(keep)
+            banned |= keep & ~left
+            off = abs(kept_share(left, grid) - share)
+            if off < nearest:
+                best, nearest = left, off
+            if off <= tolerance:
+                break
+            if np.array_equal(left, keep):  # the lengths were rounded to quanta
+                wish = min(max(wish + share - kept_share(keep, grid), 1.0 / QUANTA), 1.0)
+        return best, self.odds_given(best)
+
+    def _settled(
+        self, keep: NDArray[np.bool_], banned: NDArray[np.bool_], share: float
+    ) -> NDArray[np.bool_]:
+        """Return the edit of a share that agrees with the answers to itself, or the last one."""
+        weight = self.grid.durations_s / np.median(self.grid.durations_s)
+        for _ in range(self.max_rounds):
+            worth = self.odds_given(keep) - self.drawback
+            worth = np.where(banned, worth.min() - _NEVER, worth)
+            before, keep = keep, path_of_share(worth * weight, self.cost, self.grid, share)
+            if np.array_equal(before, keep):
+                break
+        return keep
+
+    def _without_snippets(self, keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return an edit without copies, and without passages that are shorter than a bar."""
+        while True:
+            left = self.without_copies(keep).copy()
+            edges = np.flatnonzero(np.diff(np.concatenate([[False], left, [False]])))
+            for start, end in edges.reshape(-1, 2).tolist():
+                if end - start < _bar(self.grid):
+                    left[start:end] = False
+            if np.array_equal(left, keep):
+                return left
+            keep = left
+
+
+def kept_share(keep: NDArray[np.bool_], grid: BeatGrid) -> float:
+    """Return the share of a recording's time that an edit [N] keeps."""
+    return float((grid.durations_s * keep).sum() / grid.duration_s)
+
+
+def path_of_share(
+    value: NDArray[np.float64], cost: NDArray[np.float64], grid: BeatGrid, share: float
+) -> NDArray[np.bool_]:
+    """Return [N] the edit worth most among those that keep `share` of the time to half a bar.
+
+    That is 0.04 of the recording at most; where no edit comes so near, it is of the nearest length.
+
+    Args:
+        value: [N] what keeping each beat is worth, finite; below 0 where cutting it is better.
+        cost: [N] of changing between keeping and cutting at the start of each beat.
+        grid: of the recording.
+        share: of the recording's time, in [0, 1].
+    """
+    table = _Table.filled(value, cost, grid)
+    tolerance = min(_tolerance(grid), 1.0 - share)  # all is all
+    length, is_kept = table.best_end(share, tolerance)
+    return table.path_to(length, is_kept)
+
+
+def _tolerance(grid: BeatGrid) -> float:
+    """Return by which share of the recording an edit may be too long or too short: half a bar."""
+    half_bar_s = 0.5 * grid.meter * float(np.median(grid.durations_s))
+    return min(half_bar_s / grid.duration_s, MOST_OFF)
+
+
+def _bar(grid: BeatGrid) -> int:
+    """Return the beats that a kept passage has at least."""
+    return min(grid.meter, grid.n_beats)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The best edits of the first `n` beats of every length `Q`.
+
+    Attributes:
+        edge: [N + 1] quanta before each line of the grid.
+        bar: beats that a kept passage has at least.
+        ends_cut, ends_kept: [Q] worth of the best whole edit that cuts or keeps the last beat.
+        closed: [N + 1, Q] the best edit that cuts the beat before line n keeps the one before that.
+        opened: [N + 1, Q] the best edit that keeps the bar before line n cuts the beat before that.
+    """
+
+    edge: NDArray[np.int64]
+    bar: int
+    ends_cut: NDArray[np.float64]
+    ends_kept: NDArray[np.float64]
+    closed: NDArray[np.bool_]
+    opened: NDArray[np.bool_]
+
+    @classmethod
+    def filled(
+        cls, value: NDArray[np.float64], cost: NDArray[np.float64], grid: BeatGrid
+    ) -> _Table:
+        """Return the table, filled line by line."""
+        n_beats, bar = grid.n_beats, _bar(grid)
+        edge = np.rint(grid.edges_s / grid.duration_s * QUANTA).astype(np.int64)
+        worth = np.concatenate([[0.0], np.cumsum(value)])
+        change = np.append(np.where(np.arange(n_beats) > 0, cost, 0.0), 0.0)
+        closed = np.zeros((n_beats + 1, QUANTA + 1), dtype=bool)
+        opened = np.zeros_like(closed)
+        kept = np.full(QUANTA + 1, -np.inf)
+        cut = kept.copy()
+        cut[0] = 0.0
+        cuts = [cut]  # of the last `bar` lines
+        for line in range(1, n_beats + 1):
+            longer = _later(kept, edge[line] - edge[line - 1]) + value[line - 1]
+            closing = kept - change[line - 1]
+            np.greater(closing, cut, out=closed[line])
+            cut = np.maximum(cut, closing)
+            kept = longer
+            if line >= bar:
+                first = line - bar
+                begun = _later(cuts[0], edge[line] - edge[first])
+                begun += worth[line] - worth[first] - change[first]
+                np.greater(begun, longer, out=opened[line])
+                kept = np.maximum(longer, begun)
+            cuts = [*cuts[-bar + 1 :], cut] if bar > 1 else [cut]
+        return cls(edge, bar, cut, kept, closed, opened)
+
+    def best_end(self, share: float, tolerance: float) -> tuple[int, bool]:
+        """Return how long the best edit near a share is, and whether it keeps the last beat."""
+        worth = np.maximum(self.ends_cut, self.ends_kept)
+        distance = np.abs(np.arange(QUANTA + 1) / QUANTA - share)
+        reachable = np.isfinite(worth)
+        reachable[0] = share <= 0.0  # who asks for little does not ask for nothing
+        limit = max(tolerance, float(distance[reachable].min()))
+        near = np.where(reachable & (distance <= limit), worth, -np.inf)
+        length = int(near.argmax())
+        return length, bool(self.ends_kept[length] > self.ends_cut[length])
+
+    def path_to(self, length: int, is_kept: bool) -> NDArray[np.bool_]:
+        """Return [N] the best edit of a length that keeps or cuts the last beat."""
+        line = len(self.edge) - 1
+        keep = np.zeros(line, dtype=bool)
+        while line > 0:
+            if not is_kept:
+                is_kept = bool(self.closed[line, length])
+                line -= 1
+                continue
+            is_kept = not self.opened[line, length]
+            first = line - 1 if is_kept else line - self.bar
+            keep[first:line] = True
+            length -= int(self.edge[line] - self.edge[first])
+            line = first
+        return keep
+
+
+def _later(values: NDArray[np.float64], places: int) -> NDArray[np.float64]:
+    """Return [Q] the values moved up by some places, -inf before."""
+    moved = np.full(len(values), -np.inf)
+    moved[places:] = values[: len(values) - places]
+    return moved
