@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -70,6 +71,19 @@ class Encoded:
     heads_in: Tensor
     offsets: Tensor
 
+    @classmethod
+    def join(cls, parts: Sequence[Encoded]) -> Encoded:
+        """Return the tracks of all parts, one after the other."""
+        ends = np.cumsum([0, *(len(part.beats) for part in parts)])
+        offsets = [
+            part.offsets[(0 if n == 0 else 1) :] + int(ends[n]) for n, part in enumerate(parts)
+        ]
+        return cls(
+            torch.cat([part.beats for part in parts]),
+            torch.cat([part.heads_in for part in parts]),
+            torch.cat(offsets),
+        )
+
 
 @dataclass(frozen=True)
 class StepInputs:
@@ -97,6 +111,13 @@ class StepInputs:
             self.size_mask[rows],
             self.amount_mask[rows],
         )
+
+
+class BatchPart(NamedTuple):
+    """Rows of a larger batch of `n_all`: who acts in them alone draws what the batch would."""
+
+    rows: slice
+    n_all: int
 
 
 @dataclass(frozen=True)
@@ -162,11 +183,19 @@ class FactoredDistribution:
             columns.append(_share(entropy, (kinds * most).sum(1)))
         return torch.stack(columns, dim=1)
 
-    def sample(self, generator: torch.Generator | None) -> Tensor:
-        """Return [B, 3] one random action for each row."""
+    def sample(self, generator: torch.Generator | None, part: BatchPart | None = None) -> Tensor:
+        """Return [B, 3] one random action for each row.
+
+        Rows that are `part` of a batch get the actions that they would in the whole batch:
+        `multinomial` draws a waiting time for each outcome of each row, and so is done here.
+        """
 
         def draw(log_probs: Tensor) -> Tensor:
-            return torch.multinomial(log_probs.exp(), 1, generator=generator).squeeze(1)
+            if part is None:
+                return torch.multinomial(log_probs.exp(), 1, generator=generator).squeeze(1)
+            waits = log_probs.new_empty(part.n_all, log_probs.shape[1])
+            waits.exponential_(generator=generator)
+            return (log_probs.exp() / waits[part.rows]).argmax(dim=1)
 
         return self._conditional(draw)
 
@@ -271,10 +300,11 @@ class Agent(nn.Module):
         *,
         greedy: bool = False,
         generator: torch.Generator | None = None,
+        part: BatchPart | None = None,
     ) -> ActOutput:
-        """Return one action for each step, drawn at random or the likeliest."""
+        """Return one action for each step, drawn at random (see `sample`) or the likeliest."""
         distribution, value = self.distribution(encoded, step)
-        actions = distribution.mode() if greedy else distribution.sample(generator)
+        actions = distribution.mode() if greedy else distribution.sample(generator, part)
         return ActOutput(actions, distribution.log_prob(actions), distribution.entropy(), value)
 
     def evaluate(self, encoded: Encoded, step: StepInputs, actions: Tensor) -> EvaluateOutput:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -37,6 +38,7 @@ from rl_editor.augmentation import augmented
 from rl_editor.auxiliary_tasks import AuxiliaryTargets
 from rl_editor.cloning_examples import CloningExample, one_after_the_other, right_choices
 from rl_editor.config import Config
+from rl_editor.distributed import ALONE, Descent, Processes
 from rl_editor.observation import CopyTable, context, prefixes
 from rl_editor.played_acts import ANY_SIZE
 from rl_editor.spelling import sizes_within
@@ -84,15 +86,19 @@ def output_so_far(item: CloningExample, rng: np.random.Generator) -> NDArray[np.
 
 
 def cloning_loss(
-    agent: Agent, encoded: Encoded, items: Sequence[CloningExample], rng: np.random.Generator
+    agent: Agent,
+    encoded: Encoded,
+    items: Sequence[CloningExample],
+    rngs: Sequence[np.random.Generator],
 ) -> Tensor:
-    """Return the mean loss over all beats of the encoded demonstrations, a scalar.
+    """Return the weighted sum of the losses of all beats of the encoded demonstrations, a scalar.
 
-    The policy's choices are kept in each example as the output so far of later passes.
+    The policy's choices are kept in each example as the output so far of later passes. Each
+    demonstration has its own random numbers.
     """
-    losses, weights = [], []
+    losses = []
     device = encoded.beats.device
-    for index, item in enumerate(items):
+    for index, (item, rng) in enumerate(zip(items, rngs, strict=True)):
         played = output_so_far(item, rng)
         target = item.keep_ratio if rng.random() < TARGET_KNOWN else None
         step = every_beat(item.table, index, played, target, device)
@@ -111,13 +117,12 @@ def cloning_loss(
             dim=1,
         )
         right = torch.from_numpy(acceptable(item, played)).to(device)
-        losses.append(-torch.where(right, pairs, -torch.inf).logsumexp(dim=(1, 2)))
-        weights.append(torch.from_numpy(item.weight).to(device))
+        loss = -torch.where(right, pairs, -torch.inf).logsumexp(dim=(1, 2))
+        losses.append((loss * torch.from_numpy(item.weight).to(device)).sum())
         types = distribution.types.detach()
         plays = types[:, PLAYING_TYPES].logsumexp(dim=1)
         item.own = (plays > types[:, LEAVING_TYPES].logsumexp(dim=1)).cpu().numpy()
-    weight = torch.cat(weights)
-    return (torch.cat(losses) * weight).sum() / weight.sum().clamp(min=1.0)
+    return torch.stack(losses).sum()
 
 
 def every_beat(
@@ -163,7 +168,13 @@ class Cloning:
         schedule: of its learning rate.
     """
 
-    def __init__(self, agent: Agent, items: Sequence[CloningExample], config: Config) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        items: Sequence[CloningExample],
+        config: Config,
+        descent: Descent | None = None,
+    ) -> None:
         """Prepare `train.bc_epochs` passes.
 
         Args:
@@ -171,8 +182,10 @@ class Cloning:
             items: of the training demonstrations.
             config: `train.bc_epochs`, `bc_lr`, `bc_batch_tracks`, `auxiliary_coef`,
                 `max_grad_norm`.
+            descent: of the agent, where several processes learn together.
         """
         self.items = items
+        self._descent = descent or Descent(agent)
         self._agent, self._config = agent, config
         train = config.train
         n_updates = max(train.bc_epochs * -(-len(items) // train.bc_batch_tracks), 2)
@@ -199,19 +212,18 @@ class Cloning:
         device = next(agent.parameters()).device
         agent.train()
         order = rng.permutation(len(self.items))
+        processes = self._descent.processes
         losses, norms, n_beats, lr = [], [], 0, 0.0
         for start in range(0, len(self.items), train.bc_batch_tracks):
             batch = [self.items[i] for i in order[start : start + train.bc_batch_tracks]]
             batch = [with_another(item, self.items, rng) for item in batch]
-            loss = batch_loss(agent, batch, self._config, rng, device)
-            self.optimizer.zero_grad()
-            loss.backward()
-            norm = torch.nn.utils.clip_grad_norm_(agent.parameters(), train.max_grad_norm)
+            loss = partial(batch_loss, agent, batch, self._config, rng, device, processes)
             lr = float(self.schedule.get_last_lr()[0])
-            self.optimizer.step()
+            share = partial(_with_its_value, loss)
+            numbers = self._descent.step(self.optimizer, train.max_grad_norm, share)
             self.schedule.step()
-            losses.append(float(loss.detach()))
-            norms.append(float(norm))
+            losses.append(numbers["loss"])
+            norms.append(numbers["gradient_norm"])
             n_beats += sum(len(item.wanted) for item in batch)
         agent.eval()
         return {
@@ -264,14 +276,63 @@ def batch_loss(
     config: Config,
     rng: np.random.Generator,
     device: torch.device,
+    processes: Processes = ALONE,
 ) -> Tensor:
-    """Return the cloning loss and the weighted auxiliary losses of a few demonstrations."""
-    inputs = [
-        dataclasses.replace(
-            item.inputs.to(device), values=augmented(item.inputs.values, rng).to(device)
+    """Return the cloning loss and the weighted auxiliary losses of a few demonstrations.
+
+    Of several processes each returns its share: the losses of its demonstrations as parts of the
+    means over the whole batch. Augmentation, outputs so far and dropout of a demonstration are
+    drawn from a seed of its own, so they are the same whoever computes it.
+    """
+    seeds = rng.integers(2**63, size=len(batch)).tolist()
+    own = processes.own([len(item.wanted) for item in batch])
+    items = [batch[place] for place in own]
+    loss = torch.zeros((), device=device)
+    if items:
+        rngs = [np.random.default_rng(seeds[place]) for place in own]
+        encoded = Encoded.join(
+            [_encoded(agent, item, rng, device) for item, rng in zip(items, rngs, strict=True)]
         )
-        for item in batch
-    ]
-    encoded = agent.encode(inputs)
-    auxiliary = agent.auxiliary.total(encoded.beats, auxiliary_targets(batch, device))
-    return cloning_loss(agent, encoded, batch, rng) + config.train.auxiliary_coef * auxiliary
+        weight = max(1.0, sum(float(item.weight.sum()) for item in batch))
+        auxiliary = _auxiliary_loss(agent, encoded, items, batch)
+        loss = cloning_loss(agent, encoded, items, rngs) / weight
+        loss = loss + config.train.auxiliary_coef * auxiliary
+    for choices in processes.gather({place: batch[place].own for place in own}):
+        for place, choice in choices.items():
+            batch[place].own = choice
+    return loss
+
+
+def _encoded(
+    agent: Agent, item: CloningExample, rng: np.random.Generator, device: torch.device
+) -> Encoded:
+    """Return an augmented demonstration after the encoder."""
+    values = augmented(item.inputs.values, rng).to(device)
+    torch.manual_seed(int(rng.integers(2**63)))
+    return agent.encode([dataclasses.replace(item.inputs.to(device), values=values)])
+
+
+def _auxiliary_loss(
+    agent: Agent,
+    encoded: Encoded,
+    items: Sequence[CloningExample],
+    batch: Sequence[CloningExample],
+) -> Tensor:
+    """Return the part that some demonstrations have in the auxiliary losses of their batch."""
+    device = encoded.beats.device
+    losses = agent.auxiliary.losses(encoded.beats, auxiliary_targets(items, device))
+    share = len(encoded.beats) / sum(len(item.material) for item in batch)
+    known, known_in_batch = (
+        sum(int((item.material >= 0).sum()) for item in some) for some in (items, batch)
+    )
+    return torch.stack(
+        [
+            loss * (known / known_in_batch if name == "material" else share)
+            for name, loss in losses.items()
+        ]
+    ).sum()
+
+
+def _with_its_value(make_loss: Callable[[], Tensor]) -> tuple[Tensor, dict[str, float]]:
+    loss = make_loss()
+    return loss, {"loss": loss.item()}

@@ -11,19 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from rl_editor.agent import Agent
 from rl_editor.config import TrainConfig
+from rl_editor.distributed import Descent, Processes, balanced
 from rl_editor.rollout import Rollout, TaskInputs, advantages, to_step_inputs
 
 STOP_KL_FACTOR = 1.5
 """No further pass over the rollout begins once the approximate KL of the last minibatch exceeds
 this many times the target."""
+ROWS_PER_BEAT = 4.0
+"""How many rows take as long to learn from as encoding one beat does, about."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Losses:
-    """Losses of one minibatch (scalars that carry gradients) and what to log of it (floats)."""
+    """Losses of some rows (scalars that carry gradients) and what to log of them (floats)."""
 
     policy: Tensor
     value: Tensor
@@ -61,6 +65,16 @@ class Losses:
 
 
 HEADS = ("type", "size", "amount")
+LOGGED = (
+    "policy_loss",
+    "value_loss",
+    "entropy",
+    "cloning_loss",
+    "approx_kl",
+    "clip_fraction",
+    *(f"entropy/{head}" for head in HEADS),
+)
+"""What is logged of a gradient step beside the gradient's norm; all means over its rows."""
 
 
 def losses(
@@ -108,13 +122,31 @@ def whole_track_minibatches(
     """
     names, counts = np.unique(tasks, return_counts=True)
     order = rng.permutation(len(names))
+    order = order[np.argsort(-counts[order], kind="stable")]
     n_parts = min(n_minibatches, len(names))
-    sizes, part_of = np.zeros(n_parts), np.zeros(len(names), dtype=np.int64)
-    for index in order[np.argsort(-counts[order], kind="stable")]:
-        part_of[index] = sizes.argmin()
-        sizes[part_of[index]] += counts[index]
+    part_of = np.zeros(len(names), dtype=np.int64)
+    part_of[order] = balanced(counts[order], n_parts)
     row_part = part_of[np.searchsorted(names, tasks)]
     return [np.flatnonzero(row_part == part) for part in rng.permutation(n_parts)]
+
+
+def own_rows(
+    rows: NDArray[np.int64], tasks: NDArray[np.int64], inputs: TaskInputs, processes: Processes
+) -> NDArray[np.int64]:
+    """Return the rows of a minibatch that this process learns from: whole tracks.
+
+    Args:
+        rows: of the minibatch.
+        tasks: [B] task of each row of the batch.
+        inputs: of the tasks.
+        processes: that share the minibatch so that each has about as much to do.
+    """
+    if processes.count == 1:
+        return rows
+    names, counts = np.unique(tasks[rows], return_counts=True)
+    beats = np.array([inputs.n_beats(task) for task in names.tolist()])
+    own = processes.own(beats + counts / ROWS_PER_BEAT)
+    return rows[np.isin(tasks[rows], names[own])]
 
 
 @dataclass(frozen=True)
@@ -126,12 +158,14 @@ class PPO:
         optimizer: of its parameters.
         inputs: of the tasks.
         config: of the run.
+        descent: of the agent, where several processes learn together.
     """
 
     agent: Agent
     optimizer: torch.optim.Optimizer
     inputs: TaskInputs
     config: TrainConfig
+    descent: Descent | None = None
 
     def update(
         self,
@@ -142,30 +176,21 @@ class PPO:
     ) -> dict[str, float]:
         """Learn from one rollout; return what to log, means over the gradient steps.
 
-        `extra_loss` (cloning, already weighted) is added to the loss of every gradient step.
-        `samples/update` is how many rows were learnt from, those of each pass counted.
+        `extra_loss` (cloning, already weighted) is added to the loss of every gradient step; in
+        several processes it is this one's share. `samples/update` is how many rows were learnt
+        from, those of each pass counted.
         """
         config, batch = self.config, Batch.from_rollout(rollout, self.config)
+        descent = self.descent or Descent(self.agent)
         log: dict[str, list[float]] = {}
         n_rows = 0
         for _ in range(config.ppo_epochs):
             tasks = rollout.observations.task
             for rows in whole_track_minibatches(tasks, config.minibatches, rng):
-                self.agent.eval()  # dropout would change the policy that is compared
-                part = losses(self.agent, self.inputs, batch, rows, config.clip_coef)
-                loss = part.policy + config.value_coef * part.value - entropy_coef * part.entropy
-                extra = extra_loss() if extra_loss else torch.zeros(())
-                norm = self._descend(loss + extra.to(loss.device))
-                values = {
-                    "policy_loss": part.policy.item(),
-                    "value_loss": part.value.item(),
-                    "entropy": part.entropy.item(),
-                    "cloning_loss": extra.item(),
-                    "approx_kl": part.approx_kl,
-                    "clip_fraction": part.clip_fraction,
-                    "gradient_norm": norm,
-                    **{f"entropy/{head}": share for head, share in part.head_entropy.items()},
-                }
+                own = own_rows(rows, tasks, self.inputs, descent.processes)
+                share = len(own) / len(rows)
+                loss = partial(self._share_of_loss, batch, own, share, entropy_coef, extra_loss)
+                values = descent.step(self.optimizer, config.max_grad_norm, loss)
                 n_rows += len(rows)
                 for name, value in values.items():
                     log.setdefault(name, []).append(value)
@@ -179,15 +204,28 @@ class PPO:
             "samples/update": float(n_rows),
         }
 
-    def _descend(self, loss: Tensor) -> float:
-        """Take one gradient step; return the gradient's norm before it was clipped."""
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = float(nn.utils.clip_grad_norm_(self.agent.parameters(), self.config.max_grad_norm))
-        if not np.isfinite(norm):
-            raise FloatingPointError(f"the gradient is not finite (loss {loss.item()})")
-        self.optimizer.step()
-        return norm
+    def _share_of_loss(
+        self,
+        batch: Batch,
+        rows: NDArray[np.int64],
+        share: float,
+        entropy_coef: float,
+        extra_loss: Callable[[], Tensor] | None,
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Return the loss of the rows that are this `share` of a minibatch, and what to log."""
+        self.agent.eval()  # dropout would change the policy that is compared
+        loss, numbers = torch.zeros((), device=self.inputs.device), dict.fromkeys(LOGGED, 0.0)
+        if len(rows):
+            part = losses(self.agent, self.inputs, batch, rows, self.config.clip_coef)
+            value_loss = self.config.value_coef * part.value
+            loss = share * (part.policy + value_loss - entropy_coef * part.entropy)
+            of_losses = (part.policy.item(), part.value.item(), part.entropy.item(), 0.0)
+            logged = (*of_losses, part.approx_kl, part.clip_fraction, *part.head_entropy.values())
+            numbers = {n: share * value for n, value in zip(LOGGED, logged, strict=True)}
+        if extra_loss is not None:
+            extra = extra_loss()
+            loss, numbers["cloning_loss"] = loss + extra.to(loss.device), extra.item()
+        return loss, numbers
 
 
 def explained_variance(rollout: Rollout, batch: Batch) -> float:

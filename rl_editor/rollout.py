@@ -1,25 +1,31 @@
 """Experience for PPO: episodes played by the current policy, and what their actions were worth.
 
 Each track is encoded once and read at the cursor as often as needed. Rewards come at episode
-ends; `advantages` turns them into targets, Monte Carlo by default.
+ends; `advantages` turns them into targets, Monte Carlo by default. Where a run has several
+processes, each plays its share of the episodes and all of them get the whole rollout.
 
 Shapes: `T` steps, `E` episodes in parallel, `B` = T * E rows, step by step.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rl_editor.agent import Agent, Encoded, StepInputs, TrackInputs
+from rl_editor.agent import Agent, BatchPart, Encoded, StepInputs, TrackInputs
+from rl_editor.distributed import Processes
+from rl_editor.episode_state import EpisodeState
 from rl_editor.episodes import EpisodeResult, Observations, StepResult
 from rl_editor.policy_inputs import Normalisation
-from rl_editor.vector_environment import Task
+from rl_editor.subprocess_vec_env import SubprocessVectorEnvironment
+from rl_editor.vector_environment import Task, VectorEnvironment
 
 
 class Environment(Protocol):
@@ -35,6 +41,48 @@ class Environment(Protocol):
 
     def close(self) -> None:
         """Free what the environment holds."""
+
+
+class EpisodeShare:
+    """One process's share of the episodes of an environment, which goes on as the whole one.
+
+    Attributes:
+        n_envs: episodes of this process.
+        processes: that have the others.
+        part: which episodes of all these are.
+    """
+
+    def __init__(
+        self,
+        environment: VectorEnvironment | SubprocessVectorEnvironment,
+        processes: Processes,
+        seed: int,
+    ) -> None:
+        """Give `environment` the random numbers of this process's share."""
+        self.n_envs, self.processes, self._environment = environment.n_envs, processes, environment
+        first, n_all = processes.rank * self.n_envs, processes.count * self.n_envs
+        self.part = BatchPart(slice(first, first + self.n_envs), n_all)
+        environment.seed([(seed, first + e) for e in range(self.n_envs)])
+
+    def reset(self) -> Observations:
+        """Return the first observations."""
+        return self._environment.reset()
+
+    def step(self, actions: NDArray[np.int64]) -> StepResult:
+        """Act in every episode of the share."""
+        return self._environment.step(actions)
+
+    def snapshot(self) -> EpisodeState:
+        """Return what `restore` needs, of the episodes of all processes."""
+        return EpisodeState.join(self.processes.gather(self._environment.snapshot()))
+
+    def restore(self, state: EpisodeState) -> Observations:
+        """Go on with this share of a snapshot of all episodes, whoever took it."""
+        return self._environment.restore(state.split([self.part.rows])[0])
+
+    def close(self) -> None:
+        """Free what the environment holds."""
+        self._environment.close()
 
 
 class TaskInputs:
@@ -53,6 +101,10 @@ class TaskInputs:
             inputs = TrackInputs.from_track(self._tasks[task].track, self._normalisation)
             self._inputs[task] = inputs.to(self.device)
         return self._inputs[task]
+
+    def n_beats(self, task: int) -> int:
+        """Return the length of one task, which is what encoding it costs."""
+        return self._tasks[task].track.n_beats
 
 
 class EncodedTasks:
@@ -76,14 +128,8 @@ class EncodedTasks:
     def _add(self, tasks: list[int]) -> None:
         new = self._agent.encode([self._inputs[task] for task in tasks])
         self._place.update({task: len(self._place) + i for i, task in enumerate(tasks)})
-        old = self._encoded
-        if old is not None:
-            new = Encoded(
-                torch.cat([old.beats, new.beats]),
-                torch.cat([old.heads_in, new.heads_in]),
-                torch.cat([old.offsets, old.offsets[-1] + new.offsets[1:]]),
-            )
-        self._encoded = new
+        old = [] if self._encoded is None else [self._encoded]
+        self._encoded = Encoded.join([*old, new])
 
 
 def to_step_inputs(
@@ -127,6 +173,37 @@ class Rollout:
     ended: NDArray[np.bool_]
     finished: tuple[EpisodeResult, ...]
 
+    @classmethod
+    def join(cls, parts: Sequence[Rollout]) -> Rollout:
+        """Return shares of the episodes, played side by side, as one rollout."""
+        n_steps = len(parts[0].ended)
+
+        def beside(arrays: Sequence[NDArray], is_flat: bool) -> NDArray:
+            if is_flat:  # [B, ...], row t * E + e
+                arrays = [a.reshape(n_steps, -1, *a.shape[1:]) for a in arrays]
+            joined = np.concatenate(arrays, axis=1)
+            return joined.reshape(-1, *joined.shape[2:]) if is_flat else joined
+
+        def of(name: str, is_flat: bool = False) -> NDArray:
+            return beside([getattr(part, name) for part in parts], is_flat)
+
+        seen = [part.observations for part in parts]
+        return cls(
+            observations=Observations(
+                **{
+                    f.name: beside([getattr(s, f.name) for s in seen], True)
+                    for f in dataclasses.fields(Observations)
+                }
+            ),
+            actions=of("actions", is_flat=True),
+            log_prob=of("log_prob", is_flat=True),
+            value=of("value"),
+            next_value=of("next_value"),
+            reward=of("reward"),
+            ended=of("ended"),
+            finished=_finished_in_order(parts),
+        )
+
 
 @torch.no_grad()
 def collect(
@@ -140,14 +217,18 @@ def collect(
     """Return `n_steps` steps of experience, and the observations to go on from.
 
     The agent is put into evaluation mode: dropout would make the log-probabilities another
-    policy's.
+    policy's. With an `EpisodeShare` the experience is that of all processes, the observations are
+    those of this one.
     """
     agent.eval()
+    act = partial(agent.act, generator=generator)
+    if isinstance(environment, EpisodeShare):
+        act = partial(act, part=environment.part)
     encoded_tasks = EncodedTasks(agent, inputs)
     seen, results = [], []
     acted = []
     for _ in range(n_steps):
-        out = agent.act(*encoded_tasks.step_inputs(observations), generator=generator)
+        out = act(*encoded_tasks.step_inputs(observations))
         result = environment.step(out.actions.cpu().numpy())
         seen.append(observations)
         acted.append(out)
@@ -175,7 +256,21 @@ def collect(
         ended=terminated | truncated,
         finished=tuple(episode for r in results for episode in r.finished),
     )
+    if isinstance(environment, EpisodeShare):
+        rollout = Rollout.join(environment.processes.gather(rollout))
     return rollout, observations
+
+
+def _finished_in_order(parts: Sequence[Rollout]) -> tuple[EpisodeResult, ...]:
+    """Return what ended in shares of the episodes, by the step and the number of the episode."""
+    found: list[tuple[int, EpisodeResult]] = []
+    first = 0
+    for part in parts:
+        steps = np.nonzero(part.ended)[0].tolist()
+        for step, result in zip(steps, part.finished, strict=True):
+            found.append((step, dataclasses.replace(result, episode=first + result.episode)))
+        first += part.ended.shape[1]
+    return tuple(result for _, result in sorted(found, key=lambda f: (f[0], f[1].episode)))
 
 
 def advantages(rollout: Rollout, gamma: float, gae_lambda: float) -> NDArray[np.float32]:

@@ -137,6 +137,13 @@ class RunLog:
         return self._boards[stage]
 
 
+class NoLog(RunLog):
+    """The log of a process that writes none: another one of its run does."""
+
+    def write(self, epoch: int, stage: str, values: dict[str, float]) -> None:
+        """Write nothing."""
+
+
 class Stopwatch:
     """Seconds spent in each stage of an epoch, as `seconds/STAGE`."""
 

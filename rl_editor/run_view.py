@@ -76,3 +76,16 @@ class RunView:
     def __exit__(self, *exc_info: object) -> None:
         """Take the bar away."""
         self.close()
+
+
+class NoView(RunView):
+    """The view of a process that shows nothing: another one of its run does."""
+
+    def begin(self, name: str, n_done: int, n: int) -> None:
+        """Show nothing."""
+
+    def epoch_done(self, line: str, is_news: bool) -> None:
+        """Show nothing."""
+
+    def say(self, text: str) -> None:
+        """Print nothing."""

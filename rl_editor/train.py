@@ -5,14 +5,20 @@ In: a folder of pairs and references (`training_data`). Out, in the save folder:
 F1 of the planned edit on held-out pieces), `latest.pt` (from which the run goes on after it was
 stopped), the last few of its kind, `log.jsonl` and TensorBoard's files.
 
+`torchrun --nproc_per_node 2 -m rl_editor.train ...` shares the same run among several processes
+(`distributed`).
+
 This module's own imports are free of torch: worker processes import it.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,16 +33,32 @@ from rl_editor.vector_environment import EditingProblem, VectorEnvironment
 if TYPE_CHECKING:
     from rl_editor.checkpoint import Checkpoint
     from rl_editor.cloning_examples import CloningExample
+    from rl_editor.distributed import Processes
+    from rl_editor.rollout import EpisodeShare
     from rl_editor.run_log import RunLog
+    from rl_editor.run_view import RunView
     from rl_editor.subprocess_vec_env import SubprocessVectorEnvironment
     from rl_editor.training_run import Run
+
+    Settings = tuple[Config, Checkpoint | None]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
+    return run_command(lambda: parse(argv))
+
+
+def run_command(settings: Callable[[], Settings]) -> int:
+    """Train in the processes that there are and return the exit code of this one.
+
+    Args:
+        settings: returns what to train; of several processes only the first one is asked.
+    """
     try:
         with terminable():
-            train(*parse(argv))
+            if int(os.environ.get("WORLD_SIZE", 1)) > 1 and "RANK" in os.environ:
+                return _train_together(settings)
+            train(*settings())
     except UserError as error:
         print(f"rl-editor train: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
@@ -45,7 +67,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def train(config: Config, start_from: Checkpoint | None = None) -> Path:
+def _train_together(settings: Callable[[], Settings]) -> int:
+    """Train as one of the processes that `torchrun` started; return the exit code."""
+    try:
+        from rl_editor.distributed import run_together
+    except ImportError as error:
+        raise missing_package("torch") from error
+
+    def run(processes: Processes) -> None:
+        train(*processes.from_first(settings), processes=processes)
+
+    return run_together(run)
+
+
+def train(
+    config: Config,
+    start_from: Checkpoint | None = None,
+    processes: Processes | None = None,
+) -> Path:
     """Train as the settings say and return the path of `best.pt`.
 
     Where the save folder holds a run with the same settings and data, or `start_from` is one, the
@@ -53,21 +92,30 @@ def train(config: Config, start_from: Checkpoint | None = None) -> Path:
     checkpoint gives its weights and, where it is of PPO, its epoch. An interrupt (Ctrl-C, SIGTERM)
     leaves `latest.pt` as of the last update and is raised again.
 
+    Args:
+        config: of the run.
+        start_from: to go on from, or to take the weights of.
+        processes: of the run; this one alone where none are given.
+
     Raises:
         UserError: about the folders, the data, the settings or a package that is missing.
+        ProcessLostError: another process of the run ended; `latest.pt` is as after an interrupt.
     """
-    check_data_dir(config.train.data_dir)
+    check = partial(check_data_dir, config.train.data_dir)
+    check() if processes is None else processes.together(check)
     n_bytes = _room_needed(config)
-    from rl_editor.run_folder import BEST, LATEST, save_folder
-    from rl_editor.run_view import RunView
-    from rl_editor.training_run import Run, unfinished
+    from rl_editor.distributed import Processes
+    from rl_editor.run_folder import BEST, save_folder
+    from rl_editor.run_view import NoView, RunView
 
-    with save_folder(config.train.save_dir, n_bytes) as folder, RunView() as view:
-        data = load_training_data(config, view.say)
-        if start_from is None and (start_from := unfinished(config, data, view)) is not None:
-            own = dataclasses.replace(config.train, checkpoint=str(folder / LATEST))
-            config = dataclasses.replace(config, train=own)
-        run = Run.start(config, data, start_from, view)
+    processes = processes or Processes()
+    processes.part(config.train.n_envs)
+    with ExitStack() as stack:
+        view = stack.enter_context(RunView() if processes.is_first else NoView())
+        folder = processes.from_first(
+            lambda: stack.enter_context(save_folder(config.train.save_dir, n_bytes))
+        )
+        run = _prepared(config, start_from, processes, view)
         if run.is_done:
             view.say(
                 f"the run in {folder} is finished; more --epochs let it go on, another --seed or "
@@ -76,19 +124,44 @@ def train(config: Config, start_from: Checkpoint | None = None) -> Path:
             return folder / BEST
         if run.goes_on_from is not None:
             view.say(f"goes on after {run.done_words}")
-        with run.log() as log:
-            try:
-                _clone(run, log)
-                _improve(run, log)
-            except KeyboardInterrupt:
-                path = run.write_boundary()
-                saved = f"saved {path}, the same command goes on" if path else "nothing to save yet"
-                view.say(f"interrupted after {run.done_words}; {saved}")
-                raise
+        _carry_out(run)
         view.say(
-            f"best F1 on {data.judged_on} pieces: {max(run.best_f1, 0.0):.3f}; {folder / BEST}"
+            f"best F1 on {run.data.judged_on} pieces: {max(run.best_f1, 0.0):.3f}; {folder / BEST}"
         )
     return folder / BEST
+
+
+def _prepared(
+    config: Config, start_from: Checkpoint | None, processes: Processes, view: RunView
+) -> Run:
+    """Return the run with its data, at its beginning or where it goes on."""
+    from rl_editor.run_folder import LATEST
+    from rl_editor.training_run import Run, unfinished
+
+    data = processes.in_turn(lambda: load_training_data(config, view.say))
+    if start_from is None:
+        start_from = processes.from_first(lambda: unfinished(config, data, view))
+        if start_from is not None:
+            own = str(Path(config.train.save_dir) / LATEST)
+            config = dataclasses.replace(
+                config, train=dataclasses.replace(config.train, checkpoint=own)
+            )
+    return Run.start(config, data, start_from, view, processes)
+
+
+def _carry_out(run: Run) -> None:
+    """Clone and improve; what stops that leaves the run as of its last update."""
+    from rl_editor.distributed import ProcessLostError
+
+    with run.log() as log:
+        try:
+            _clone(run, log)
+            _improve(run, log)
+        except (KeyboardInterrupt, ProcessLostError):
+            path = run.write_boundary()
+            saved = f"saved {path}, the same command goes on" if path else "nothing to save yet"
+            run.view.say(f"interrupted after {run.done_words}; {saved}")
+            raise
 
 
 def _room_needed(config: Config) -> int:
@@ -116,7 +189,7 @@ def _clone(run: Run, log: RunLog) -> None:
         if run.goes_on_from is None:
             run.view.say(f"at the start: {run.f1_words(run.look())}")
         return
-    cloning = Cloning(run.agent, _examples(run), run.config)
+    cloning = Cloning(run.agent, _examples(run), run.config, run.descent)
     learner = Learner(cloning.optimizer, run.rng, cloning.items, cloning.schedule)
     run.resume(learner, "cloning")
     run.view.begin("cloning", run.cloned, config.bc_epochs)
@@ -152,7 +225,7 @@ def _improve(run: Run, log: RunLog) -> None:
         return
     inputs = TaskInputs([task for task in run.data.train], run.normalisation, device)
     optimizer = torch.optim.Adam(run.agent.parameters(), lr=config.lr, eps=1e-5)
-    ppo = PPO(run.agent, optimizer, inputs, config)
+    ppo = PPO(run.agent, optimizer, inputs, config, run.descent)
     generator = torch.Generator(device).manual_seed(config.seed)
     examples = _examples(run)
     environment = _environment(run)
@@ -206,15 +279,25 @@ def entropy_coef(config: TrainConfig, epoch: int) -> float:
     return config.entropy_coef * min(1.0, 2.0 * (1.0 - epoch / config.epochs))
 
 
-def _environment(run: Run) -> VectorEnvironment | SubprocessVectorEnvironment:
-    """Return the training environment, in this process or in workers."""
-    problem = EditingProblem(run.data.train, run.config.episode, run.config.reward)
-    config = run.config.train
-    if not config.subprocess:
-        return VectorEnvironment(problem, config.n_envs, config.seed)
+def _environment(
+    run: Run,
+) -> VectorEnvironment | SubprocessVectorEnvironment | EpisodeShare:
+    """Return this process's share of the training environment, in the process or in workers."""
+    from rl_editor.rollout import EpisodeShare
     from rl_editor.subprocess_vec_env import SubprocessVectorEnvironment
 
-    return SubprocessVectorEnvironment(problem, config.n_envs, config.seed)
+    problem = EditingProblem(run.data.train, run.config.episode, run.config.reward)
+    config, processes = run.config.train, run.processes
+    n_envs = config.n_envs // processes.count
+    environment: VectorEnvironment | SubprocessVectorEnvironment
+    if config.subprocess:
+        n_workers = processes.n_workers
+        environment = SubprocessVectorEnvironment(problem, n_envs, config.seed, n_workers)
+    else:
+        environment = VectorEnvironment(problem, n_envs, config.seed)
+    if processes.count == 1:
+        return environment
+    return EpisodeShare(environment, processes, config.seed)
 
 
 def _examples(run: Run) -> list[CloningExample]:
@@ -228,7 +311,10 @@ def _examples(run: Run) -> list[CloningExample]:
 
 
 def _cloning_loss(run: Run, examples: Sequence[CloningExample]) -> Any:
-    """Return the weighted cloning loss of a few demonstrations, a scalar tensor."""
+    """Return the weighted cloning loss of a few demonstrations, a scalar tensor.
+
+    Of several processes each returns its share.
+    """
     import torch
 
     from rl_editor.behavioral_cloning import batch_loss
@@ -240,7 +326,7 @@ def _cloning_loss(run: Run, examples: Sequence[CloningExample]) -> Any:
     n_tracks = min(run.config.train.bc_batch_tracks, len(examples))
     batch = [examples[i] for i in run.rng.choice(len(examples), n_tracks, replace=False)]
     run.agent.train()
-    loss = batch_loss(run.agent, batch, run.config, run.rng, device)
+    loss = batch_loss(run.agent, batch, run.config, run.rng, device, run.processes)
     run.agent.eval()
     return weight * loss
 

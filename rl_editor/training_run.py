@@ -3,6 +3,7 @@
 After each pass of cloning and each PPO update a run is at a boundary: everything that it needs to
 go on is taken into memory, and to the disk when the policy was judged or enough time has passed.
 An interrupt writes the last boundary, so a run always goes on as if it had not been stopped.
+Where a run has several processes, all of them call what is here and the first one writes.
 
 In: settings, data, a checkpoint perhaps. Out: `Run`.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +29,12 @@ from rl_editor.checkpoint import (
     save,
 )
 from rl_editor.config import Config, to_dict
+from rl_editor.distributed import Descent, Processes
 from rl_editor.episodes import Observations
 from rl_editor.errors import UserError
 from rl_editor.policy_inputs import N_INPUTS, Normalisation
 from rl_editor.run_folder import BEST, LATEST, save_latest
-from rl_editor.run_log import LogPosition, RunLog
+from rl_editor.run_log import LogPosition, NoLog, RunLog
 from rl_editor.run_state import VERSION, Learner, capture, fingerprint, restore
 from rl_editor.run_view import RunView
 from rl_editor.training_data import TrainingData
@@ -55,6 +58,7 @@ class Run:
         normalisation: of the policy's inputs.
         rng: cloning and minibatches.
         view: what one sees of it.
+        descent: gradient steps of the agent, together with the other processes.
         cloned: passes of cloning done.
         epoch: PPO updates done.
         best_f1: of `best.pt` in the save folder, -1 where there is none yet.
@@ -67,6 +71,7 @@ class Run:
     normalisation: Normalisation
     rng: np.random.Generator
     view: RunView
+    descent: Descent
     cloned: int = 0
     epoch: int = 0
     best_f1: float = -1.0
@@ -78,37 +83,49 @@ class Run:
 
     @classmethod
     def start(
-        cls, config: Config, data: TrainingData, start_from: Checkpoint | None, view: RunView
+        cls,
+        config: Config,
+        data: TrainingData,
+        start_from: Checkpoint | None,
+        view: RunView,
+        processes: Processes,
     ) -> Run:
         """Return a run that begins, goes on, or begins with the weights of a checkpoint.
 
         Raises:
-            UserError: the checkpoint is of another analysis, or does not fit its own config.
+            UserError: the checkpoint is of another analysis, or does not fit its own config; or
+                the processes have unlike data.
         """
         torch.manual_seed(config.train.seed)
         rng = np.random.default_rng(config.train.seed)
-        mark = fingerprint(data)
         if start_from is None:
             normalisation = Normalisation.fit([task.track for task in data.train])
             agent = Agent(config.agent, N_INPUTS)
-            run = cls(config, data, agent, normalisation, rng, view, _fingerprint=mark)
         else:
-            check_schema(start_from, data.schema)
-            normalisation, agent = start_from.normalisation, agent_from(start_from)
-            run = cls(config, data, agent, normalisation, rng, view, _fingerprint=mark)
+            processes.together(partial(check_schema, start_from, data.schema))
+            normalisation = start_from.normalisation
+            agent = processes.together(partial(agent_from, start_from))
+        descent = Descent(agent.to(processes.device), processes)
+        run = cls(config, data, agent, normalisation, rng, view, descent)
+        run._fingerprint = _common_fingerprint(data, processes)
+        if start_from is not None:
             run.epoch = int(start_from.metrics.get("epoch", 0))
             run._go_on(start_from)
-        agent.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
         stays = run.goes_on_from is not None and _is_in(config.train.checkpoint, run.save_dir)
-        if start_from is not None and not stays:
+        if start_from is not None and not stays and processes.is_first:
             _keep(run.save_dir / LATEST, "a run begins anew", view)
-        run.best_f1 = standing_f1(run.save_dir / BEST, data, view.say)
+        run.best_f1 = standing_f1(run.save_dir / BEST, data, view.say, processes)
         return run
 
     @property
     def save_dir(self) -> Path:
         """Where checkpoints and logs go."""
         return Path(self.config.train.save_dir)
+
+    @property
+    def processes(self) -> Processes:
+        """Those that the run has."""
+        return self.descent.processes
 
     @property
     def scope(self) -> str:
@@ -133,6 +150,8 @@ class Run:
 
     def log(self) -> RunLog:
         """Return the run's log; that of the run that it continues, where it stays in its folder."""
+        if not self.processes.is_first:
+            return NoLog(self.save_dir)
         state = self.goes_on_from
         if state is None or not _is_in(self.config.train.checkpoint, self.save_dir):
             return RunLog(self.save_dir)
@@ -149,11 +168,13 @@ class Run:
 
     def look(self) -> dict[str, float]:
         """Return the scores of the planned edits of the pieces that count; save a better policy."""
-        scores = held_out_scores(self._checkpoint(None), self.data.validation)
+        checkpoint = self._checkpoint(None)
+        scores = held_out_scores(checkpoint, self.data.validation, self.processes)
         self._scores = {f"{self.scope}_{name}": value for name, value in scores.items()}
         if scores["f1"] > self.best_f1:
             self.best_f1 = scores["f1"]
-            save(self.save_dir / BEST, self._checkpoint(None))
+            if self.processes.is_first:
+                save(self.save_dir / BEST, self._checkpoint(None))
         return {f"{self.scope}/{name}": value for name, value in scores.items()}
 
     def f1_words(self, numbers: dict[str, float]) -> str:
@@ -171,6 +192,8 @@ class Run:
             is_due: write it even if the last checkpoint was written a moment ago.
         """
         state = capture(learner)
+        if not self.processes.is_first:
+            return
         state.facts.update(
             stage=stage,
             cloned=self.cloned,
@@ -252,6 +275,18 @@ def unfinished(config: Config, data: TrainingData, view: RunView) -> Checkpoint 
         return found
     _keep(path, f"a run begins anew: {reason}", view)
     return None
+
+
+def _common_fingerprint(data: TrainingData, processes: Processes) -> str:
+    """Return the fingerprint of the data, which all processes must have alike."""
+    marks = processes.gather(fingerprint(data))
+    unlike = [rank for rank, mark in enumerate(marks) if mark != marks[0]]
+    if unlike:
+        raise processes.error(
+            f"all processes should have the same training data, but process {unlike[0]} has "
+            "other data than process 0; copy the folder to every machine."
+        )
+    return marks[0]
 
 
 def _state_obstacle(state: RunState, mark: str) -> str | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from rl_editor.checkpoint import Checkpoint, check_schema, load
+from rl_editor.distributed import ALONE, Processes
 from rl_editor.edit_state import EditState
 from rl_editor.errors import UserError
 from rl_editor.evaluate import score_edit
@@ -24,40 +25,59 @@ from rl_editor.vector_environment import Task
 SCORES = ("f1", "precision", "recall", "keep_ratio", "order_tau")
 
 
-def held_out_scores(checkpoint: Checkpoint, tasks: Sequence[Task]) -> dict[str, float]:
-    """Return the means of `SCORES` over the planned edits of the tasks with a known edit."""
+def held_out_scores(
+    checkpoint: Checkpoint, tasks: Sequence[Task], processes: Processes = ALONE
+) -> dict[str, float]:
+    """Return the means of `SCORES` over the planned edits of the tasks with a known edit.
+
+    Of several processes each edits its share of the tasks; all return the same.
+    """
     policy = NumpyPolicy(checkpoint.weights, checkpoint.config.agent)
     planner, episode = checkpoint.config.planner, checkpoint.config.episode
-    scores = []
-    for task in tasks:
-        if task.demonstration is None:
-            continue
+    known = [task for task in tasks if task.demonstration is not None]
+    own: dict[int, tuple[float, ...]] = {}
+    for number in processes.own([task.track.n_beats for task in known]):
+        task = known[number]
+        assert task.demonstration is not None
         level_db = task.track.features[:, FEATURE_NAMES.index("rms_db")]
         start = EditState.start(task.track.grid, level_db, episode)
         made = plan(policy, checkpoint.normalisation, task.track, start, config=planner)
-        scores.append(score_edit(made.state.clips(), task.demonstration.truth))
-    return {name: float(np.mean([getattr(score, name) for score in scores])) for name in SCORES}
+        score = score_edit(made.state.clips(), task.demonstration.truth)
+        own[number] = tuple(getattr(score, name) for name in SCORES)
+    scores = {n: score for part in processes.gather(own) for n, score in part.items()}
+    means = np.mean([scores[number] for number in sorted(scores)], axis=0)
+    return dict(zip(SCORES, means.tolist(), strict=True))
 
 
-def standing_f1(path: Path, data: TrainingData, say: Callable[[str], None]) -> float:
+def standing_f1(
+    path: Path, data: TrainingData, say: Callable[[str], None], processes: Processes = ALONE
+) -> float:
     """Return the F1 that a run has to beat before it replaces the checkpoint at `path`.
 
     It is what that checkpoint scores on the pieces that the run is judged by, or -1 where there is
     none. One that this version cannot use is kept under another name.
     """
-    if not path.exists():
+    standing = processes.from_first(lambda: _usable(path, data.schema, say))
+    if standing is None:
         return -1.0
-    try:
-        standing = load(path)
-        check_schema(standing, data.schema)
-    except UserError as error:
-        kept = path.with_name(f"{path.stem}.old{path.suffix}")
-        os.replace(path, kept)
-        say(f"kept {path} as {kept}: {error}")
-        return -1.0
-    f1 = held_out_scores(standing, data.validation)["f1"]
+    f1 = held_out_scores(standing, data.validation, processes)["f1"]
     say(
         f"{path} scores F1 {f1:.3f} on these {data.judged_on} pieces; only a better editor "
         "replaces it"
     )
     return f1
+
+
+def _usable(path: Path, schema: str, say: Callable[[str], None]) -> Checkpoint | None:
+    """Return the checkpoint at `path`, None where there is none that this version can use."""
+    if not path.exists():
+        return None
+    try:
+        standing = load(path)
+        check_schema(standing, schema)
+    except UserError as error:
+        kept = path.with_name(f"{path.stem}.old{path.suffix}")
+        os.replace(path, kept)
+        say(f"kept {path} as {kept}: {error}")
+        return None
+    return standing

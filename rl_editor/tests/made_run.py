@@ -56,13 +56,14 @@ def assert_same(one, other):
 
 
 def main(folder, settings):
-    """Train in a folder with some settings."""
+    """Train in a folder with some settings; return the exit code."""
     import torch
 
     torch.set_num_threads(1)
     train.load_training_data = lambda config, say: made_data()
-    train.train(small_config(Path(folder), **json.loads(settings)))
+    config = small_config(Path(folder), **json.loads(settings))
+    return train.run_command(lambda: (config, None))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(main(*sys.argv[1:]))

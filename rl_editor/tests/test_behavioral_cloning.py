@@ -141,7 +141,7 @@ def test_the_loss_is_the_negative_log_probability_of_all_right_actions(two_copie
     monkeypatch.setattr(behavioral_cloning, "output_so_far", lambda item, rng: item.wanted)
     monkeypatch.setattr(behavioral_cloning, "TARGET_KNOWN", 0.0)
     encoded = agent.encode([item.inputs])
-    loss = cloning_loss(agent, encoded, [item], np.random.default_rng(0))
+    loss = cloning_loss(agent, encoded, [item], [np.random.default_rng(0)]) / item.weight.sum()
     step = every_beat(item.table, 0, item.wanted, None, torch.device("cpu"))
     types = agent.distribution(encoded, step)[0].types.detach().exp().numpy()
     # every size of KEEP and of CUT is right, so the set's probability is p(KEEP) + p(CUT)

@@ -41,7 +41,8 @@ STAGES = {
         planned_share planner policy_inputs""",
     "training": """
         augmentation baselines behavioral_cloning checkpoint cloning_examples collapse
-        cut_scores evaluate event_file gate gate_report ppo rollout run_folder run_log run_state
+        cut_scores distributed
+        evaluate event_file gate gate_report ppo rollout run_folder run_log run_state
         run_view train training_data training_flags training_run validation""",
     "use": """
         __init__ cli data_commands editors evaluation evaluation_cases evaluation_command
