@@ -3,7 +3,14 @@ import pytest
 import torch
 
 from rl_editor.actions import AMOUNT_EXISTS, N_AMOUNTS, N_SIZES, N_TYPES
-from rl_editor.agent import Agent, FactoredDistribution, StepInputs, TrackInputs, masked_log_softmax
+from rl_editor.agent import (
+    Agent,
+    FactoredDistribution,
+    StepInputs,
+    TrackInputs,
+    _entropy,
+    masked_log_softmax,
+)
 from rl_editor.auxiliary_tasks import AuxiliaryTargets
 from rl_editor.config import AgentConfig
 from rl_editor.errors import UserError
@@ -95,10 +102,22 @@ def test_entropies_of_the_heads_are_shares_of_their_maxima():
 
 
 def test_entropy_under_equal_logits_is_the_log_of_the_allowed_count():
-    mask = torch.tensor([[True] * 7 + [False] * 13])
-    log_probs = masked_log_softmax(torch.zeros(1, N_TYPES), mask)
-    entropy = -(log_probs.exp() * torch.where(mask, log_probs, 0.0)).sum()
-    assert float(entropy) == pytest.approx(np.log(7))
+    """Of each head, and of all three together where every type allows as many combinations."""
+    torch.manual_seed(0)
+    masks = [torch.rand(200, n) < 0.5 for n in (N_TYPES, N_SIZES, N_AMOUNTS)]
+    for mask in masks:
+        mask[:, 0] = True
+        entropy = _entropy(masked_log_softmax(torch.full(mask.shape, 3.0), mask))
+        torch.testing.assert_close(entropy, mask.sum(dim=1).log())
+    of_type = masks[0]
+    given_type = [m[:, None] & of_type[:, :, None] for m in masks[1:]]
+    equal = FactoredDistribution(
+        *(masked_log_softmax(torch.zeros(m.shape), m) for m in (of_type, *given_type))
+    )
+    count = of_type.sum(1) * masks[1].sum(1) * masks[2].sum(1)
+    torch.testing.assert_close(equal.entropy() * count.log(), count.log())
+    shares = (torch.stack([m.sum(1) for m in masks], dim=1) > 1).float()
+    torch.testing.assert_close(equal.head_entropy(), shares)
 
 
 def test_masked_softmax_has_finite_gradients_where_nothing_is_allowed():

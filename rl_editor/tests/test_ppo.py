@@ -101,6 +101,38 @@ def test_the_ratio_is_one_before_the_first_update(setting):
         assert part.policy.item() == pytest.approx(-batch.advantage[rows].mean(), abs=1e-4)
 
 
+def test_the_ratio_is_exactly_one_at_the_steps_as_they_were_taken(setting):
+    """In minibatches sums are taken in another order; the same rows give the same bits."""
+    agent, _, inputs, environment = setting
+    rollout = roll(agent, inputs, environment, 40)
+    log_prob = torch.from_numpy(rollout.log_prob)
+    with torch.no_grad():
+        tasks = EncodedTasks(agent, inputs)
+        for t in range(40):
+            rows = np.arange(t * 4, t * 4 + 4)
+            encoded, step = tasks.step_inputs(rollout.observations.rows(rows))
+            out = agent.evaluate(encoded, step, torch.from_numpy(rollout.actions[rows]))
+            assert torch.equal((out.log_prob - log_prob[rows]).exp(), torch.ones(4))
+        encoded, step = tasks.step_inputs(rollout.observations)
+        together = agent.evaluate(encoded, step, torch.from_numpy(rollout.actions))
+    torch.testing.assert_close(together.log_prob, log_prob, atol=5e-6, rtol=0)
+
+
+def test_returns_of_played_episodes_are_their_own_rewards(setting):
+    """At every step of an episode that terminated, whatever came before and after it."""
+    agent, _, inputs, environment = setting
+    rollout = roll(agent, inputs, environment, 80)
+    returns = advantages(rollout, 1.0, 1.0) + rollout.value
+    terminated = rollout.ended & (rollout.next_value == 0.0)
+    assert terminated.sum() > 4
+    for e in range(environment.n_envs):
+        begin = 0
+        for t in np.flatnonzero(rollout.ended[:, e]):
+            if terminated[t, e]:
+                assert returns[begin : t + 1, e] == pytest.approx(rollout.reward[t, e], abs=1e-5)
+            begin = t + 1
+
+
 def test_rollout_records_what_happened(setting):
     agent, _, inputs, environment = setting
     rollout = roll(agent, inputs, environment, 60)
