@@ -178,8 +178,11 @@ class TrainConfig(_Checked):
     """Steps each environment takes between updates; at least 1."""
     n_envs: int = _number(16, least=1)
     """Episodes in parallel; at least 1."""
+    group_size: int = _number(8, least=1)
+    """Episodes side by side that edit the same recordings with the same wishes, so that each is
+    measured by the others; at least 1, where the value function is the measure."""
     lr: float = _number(5e-5, above=0, most=1)
-    """Learning rate of PPO, in (0, 1]."""
+    """Learning rate of PPO at the start, in (0, 1]; falls to a twentieth."""
     subprocess: bool = False
     """Step the environments in worker processes."""
     seed: int = _number(0, least=0, most=2**32 - 1)

@@ -21,7 +21,13 @@ from torch import Tensor
 from rl_editor.agent import Agent
 from rl_editor.config import TrainConfig
 from rl_editor.distributed import Descent, Processes, balanced
-from rl_editor.rollout import Rollout, TaskInputs, advantages, to_step_inputs
+from rl_editor.rollout import (
+    Rollout,
+    TaskInputs,
+    advantages,
+    group_advantages,
+    to_step_inputs,
+)
 
 STOP_KL_FACTOR = 1.5
 """No further pass over the rollout begins once the approximate KL of the last minibatch exceeds
@@ -36,7 +42,7 @@ class Batch:
 
     Attributes:
         rollout: the experience.
-        advantage: [B] float32, normalised to mean 0 and standard deviation 1.
+        advantage: [B] float32, of standard deviation 1.
         returns: [B] float32, targets of the value function.
     """
 
@@ -46,10 +52,19 @@ class Batch:
 
     @classmethod
     def from_rollout(cls, rollout: Rollout, config: TrainConfig) -> Batch:
-        """Return the batch under the config's `gamma` and `gae_lambda`."""
+        """Return the batch under the config's `gamma`, `gae_lambda` and `group_size`.
+
+        With Monte-Carlo returns and groups, an episode is measured by others like it, and by the
+        value function only where no episode of the rollout has any.
+        """
         estimates = advantages(rollout, config.gamma, config.gae_lambda)
-        normalised = (estimates - estimates.mean()) / (estimates.std() + 1e-8)
-        return cls(rollout, normalised.reshape(-1), (estimates + rollout.value).reshape(-1))
+        returns = estimates + rollout.value
+        centred = estimates - estimates.mean()
+        if config.group_size > 1 and config.gae_lambda == 1.0:
+            by_group = group_advantages(rollout, config.gamma)
+            centred = by_group if by_group.any() else centred
+        normalised = centred / (centred.std() + 1e-8)
+        return cls(rollout, normalised.reshape(-1), returns.reshape(-1))
 
 
 @dataclass(frozen=True)

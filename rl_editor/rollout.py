@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from rl_editor.agent import Agent, BatchPart, Encoded, StepInputs, TrackInputs
+from rl_editor.augmentation import augmented
 from rl_editor.distributed import Processes
 from rl_editor.episode_state import EpisodeState
 from rl_editor.episodes import EpisodeResult, Observations, StepResult
@@ -56,13 +57,11 @@ class EpisodeShare:
         self,
         environment: VectorEnvironment | SubprocessVectorEnvironment,
         processes: Processes,
-        seed: int,
     ) -> None:
-        """Give `environment` the random numbers of this process's share."""
+        """Take the episodes of `environment` as this process's share."""
         self.n_envs, self.processes, self._environment = environment.n_envs, processes, environment
         first, n_all = processes.rank * self.n_envs, processes.count * self.n_envs
         self.part = BatchPart(slice(first, first + self.n_envs), n_all)
-        environment.seed([(seed, first + e) for e in range(self.n_envs)])
 
     def reset(self) -> Observations:
         """Return the first observations."""
@@ -85,6 +84,14 @@ class EpisodeShare:
         self._environment.close()
 
 
+def episode_seeds(seed: int, first: int, count: int, group_size: int) -> list[tuple[int, int]]:
+    """Return the seeds of episodes `first` to `first + count` - 1 of a run.
+
+    Episodes of one group draw the same recordings and the same wishes, one after the other.
+    """
+    return [(seed, (first + e) // group_size) for e in range(count)]
+
+
 class TaskInputs:
     """What the encoder reads of each task, made when first asked for and kept on the device."""
 
@@ -94,11 +101,22 @@ class TaskInputs:
         self.device = device
         self._tasks, self._normalisation = tasks, normalisation
         self._inputs: dict[int, TrackInputs] = {}
+        self._seed: int | None = None
+
+    def vary(self, seed: int) -> None:
+        """Give every task another augmented form, the same for the same seed.
+
+        Who acts and who learns from it must see the same, so this is done between rollouts.
+        """
+        self._seed, self._inputs = seed, {}
 
     def __getitem__(self, task: int) -> TrackInputs:
         """Return the inputs of one task."""
         if task not in self._inputs:
             inputs = TrackInputs.from_track(self._tasks[task].track, self._normalisation)
+            if self._seed is not None:
+                rng = np.random.default_rng([self._seed, task])
+                inputs = dataclasses.replace(inputs, values=augmented(inputs.values, rng))
             self._inputs[task] = inputs.to(self.device)
         return self._inputs[task]
 
@@ -286,4 +304,33 @@ def advantages(rollout: Rollout, gamma: float, gae_lambda: float) -> NDArray[np.
     for t in reversed(range(len(delta))):
         following = delta[t] + gamma * gae_lambda * np.where(rollout.ended[t], 0.0, following)
         estimates[t] = following
+    return estimates
+
+
+def group_advantages(rollout: Rollout, gamma: float) -> NDArray[np.float32]:
+    """Return [T, E] how much more than its like each episode earned.
+
+    The baseline of an episode is the mean of what the others with the same task and target earned
+    that ended in the rollout (leave-one-out; Kool et al., "Buy 4 REINFORCE Samples, Get a Baseline
+    for Free!", 2019). How hard a recording is cancels out, which a value function would have to
+    learn first. 0 where an episode has no such others, has not ended or was not paid.
+    """
+    earned: dict[tuple[int, float | None], list[float]] = {}
+    for result in rollout.finished:
+        if result.reward is not None:
+            like = (result.task, result.target_keep_ratio)
+            earned.setdefault(like, []).append(result.reward.total)
+    estimates = np.zeros(rollout.ended.shape, dtype=np.float32)
+    begins = np.zeros(rollout.ended.shape[1], dtype=np.int64)
+    ends = zip(*np.nonzero(rollout.ended), strict=True)
+    for (step, episode), result in zip(ends, rollout.finished, strict=True):
+        begin, begins[episode] = begins[episode], step + 1
+        if result.reward is None:
+            continue
+        all_of_these = earned[result.task, result.target_keep_ratio]
+        if len(all_of_these) > 1:
+            own = result.reward.total
+            others = (sum(all_of_these) - own) / (len(all_of_these) - 1)
+            discounts = gamma ** np.arange(step - begin, -1, -1)
+            estimates[begin : step + 1, episode] = discounts * (own - others)
     return estimates

@@ -237,6 +237,8 @@ def _improve(run: Run, log: RunLog) -> None:
         run.boundary("ppo", learner, log)
         while run.epoch < config.epochs:
             watch = Stopwatch()
+            inputs.vary(int(run.rng.integers(2**63)))
+            optimizer.param_groups[0]["lr"] = learning_rate(config, run.epoch)
             with watch.stage("rollout"):
                 rollout, observations = collect(
                     run.agent, environment, observations, inputs, config.steps, generator
@@ -250,6 +252,7 @@ def _improve(run: Run, log: RunLog) -> None:
                 )
             numbers |= episode_numbers(rollout.finished) | action_shares(rollout.actions)
             numbers["samples/rollout"] = float(len(rollout.actions))
+            numbers["lr"] = learning_rate(config, run.epoch)
             run.epoch += 1
             warning = collapse.see(rollout.actions, rollout.finished)
             if warning is not None:
@@ -263,6 +266,11 @@ def _improve(run: Run, log: RunLog) -> None:
             run.view.epoch_done(_line(run, numbers), is_news=is_judged)
     finally:
         environment.close()
+
+
+def learning_rate(config: TrainConfig, epoch: int) -> float:
+    """Return the learning rate of PPO: from `lr` down to a twentieth of it, in a straight line."""
+    return config.lr * max(0.05, 1.0 - epoch / config.epochs)
 
 
 def cloning_coef(config: TrainConfig, epoch: int) -> float:
@@ -283,7 +291,7 @@ def _environment(
     run: Run,
 ) -> VectorEnvironment | SubprocessVectorEnvironment | EpisodeShare:
     """Return this process's share of the training environment, in the process or in workers."""
-    from rl_editor.rollout import EpisodeShare
+    from rl_editor.rollout import EpisodeShare, episode_seeds
     from rl_editor.subprocess_vec_env import SubprocessVectorEnvironment
 
     problem = EditingProblem(run.data.train, run.config.episode, run.config.reward)
@@ -295,9 +303,9 @@ def _environment(
         environment = SubprocessVectorEnvironment(problem, n_envs, config.seed, n_workers)
     else:
         environment = VectorEnvironment(problem, n_envs, config.seed)
-    if processes.count == 1:
-        return environment
-    return EpisodeShare(environment, processes, config.seed)
+    first = processes.rank * n_envs
+    environment.seed(episode_seeds(config.seed, first, n_envs, config.group_size))
+    return environment if processes.count == 1 else EpisodeShare(environment, processes)
 
 
 def _examples(run: Run) -> list[CloningExample]:

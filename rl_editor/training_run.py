@@ -244,7 +244,7 @@ class Run:
         reason = _state_obstacle(state, self._fingerprint)
         if reason is not None:
             return reason
-        names = ["n_envs"] if state.facts["stage"] == "ppo" else list(OF_CLONING)
+        names = ["n_envs", "group_size"] if state.facts["stage"] == "ppo" else list(OF_CLONING)
         for name in names:
             old, new = getattr(before.train, name), getattr(self.config.train, name)
             if old != new:

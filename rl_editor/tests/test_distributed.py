@@ -20,7 +20,7 @@ from rl_editor.distributed import ALONE, Descent, Processes, ToldElsewhereError,
 from rl_editor.errors import UserError
 from rl_editor.policy_inputs import N_INPUTS, Normalisation
 from rl_editor.ppo import PPO, Batch, own_rows, whole_track_minibatches
-from rl_editor.rollout import EpisodeShare, Rollout, TaskInputs, collect
+from rl_editor.rollout import EpisodeShare, Rollout, TaskInputs, collect, episode_seeds
 from rl_editor.tests.made_run import (
     SMALL,
     assert_same,
@@ -123,9 +123,11 @@ def test_shares_of_a_rollout_are_the_rollout(setting):
         return collect(agent, environment, environment.reset(), inputs, n_steps, generator)[0]
 
     whole = play(VectorEnvironment(problem, 6, seed))
-    shares = [
-        play(EpisodeShare(VectorEnvironment(problem, 3, seed), process, seed)) for process in both()
-    ]
+    shares = []
+    for process in both():
+        environment = VectorEnvironment(problem, 3)
+        environment.seed(episode_seeds(seed, 3 * process.rank, 3, group_size=1))
+        shares.append(play(EpisodeShare(environment, process)))
     joined = Rollout.join(shares)
     assert len(joined.finished) > 6
     assert joined.finished == whole.finished

@@ -1,15 +1,26 @@
 """Laws of the rollout and of PPO on made tracks, and a task that it must solve."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from rl_editor.agent import Agent
 from rl_editor.config import AgentConfig, EpisodeConfig, RewardConfig, TrainConfig
-from rl_editor.episodes import no_observations
+from rl_editor.episodes import EpisodeResult, no_observations
 from rl_editor.policy_inputs import N_INPUTS, Normalisation
 from rl_editor.ppo import PPO, Batch, explained_variance, losses, whole_track_minibatches
-from rl_editor.rollout import EncodedTasks, Rollout, TaskInputs, advantages, collect
+from rl_editor.rewards import RewardBreakdown
+from rl_editor.rollout import (
+    EncodedTasks,
+    Rollout,
+    TaskInputs,
+    advantages,
+    collect,
+    episode_seeds,
+    group_advantages,
+)
 from rl_editor.tests.made_tasks import made_task, made_track
 from rl_editor.vector_environment import EditingProblem, Task, VectorEnvironment
 
@@ -161,11 +172,77 @@ def test_minibatches_are_whole_tracks_of_about_equal_size():
     assert len(whole_track_minibatches(np.zeros(5, dtype=int), 4, rng)) == 1
 
 
-def test_advantages_are_normalised(setting):
+@pytest.mark.parametrize("group_size", [1, 8])
+def test_advantages_are_normalised(setting, group_size):
     agent, _, inputs, environment = setting
-    batch = Batch.from_rollout(roll(agent, inputs, environment, 40), TrainConfig())
-    assert batch.advantage.mean() == pytest.approx(0.0, abs=1e-5)
+    config = TrainConfig(group_size=group_size)
+    rollout = roll(agent, inputs, environment, 40)
+    batch = Batch.from_rollout(rollout, config)
+    if group_size == 1:
+        assert batch.advantage.mean() == pytest.approx(0.0, abs=1e-5)
     assert batch.advantage.std() == pytest.approx(1.0, abs=1e-3)
+    of_value_function = advantages(rollout, config.gamma, config.gae_lambda) + rollout.value
+    assert batch.returns == pytest.approx(of_value_function.reshape(-1))
+
+
+def test_episodes_are_measured_by_others_of_the_same_task_and_target():
+    """Columns: episodes; the first one goes on with another task after step 1."""
+    ended = [[False, False, True, False], [True, False, False, False], [True, True, False, False]]
+
+    def result(episode, task, target, total):
+        paid = None if total is None else RewardBreakdown(total, {})
+        return EpisodeResult(episode, task, target, (), paid)
+
+    finished = (result(2, 0, None, 1.0), result(0, 0, None, 4.0), result(0, 1, 0.5, 2.0),
+                result(1, 0, None, 3.0))  # fmt: skip
+    nothing = np.zeros((3, 4))
+    rollout = dataclasses.replace(made_rollout(nothing, nothing, nothing, ended), finished=finished)
+    expected = [[2.0, 0.5, -2.5, 0.0], [2.0, 0.5, 0.0, 0.0], [0.0, 0.5, 0.0, 0.0]]
+    assert group_advantages(rollout, 1.0).tolist() == expected
+    discounted = group_advantages(rollout, 0.5)
+    assert discounted[:, 1].tolist() == [0.125, 0.25, 0.5]
+    other_wish = (*finished[:3], result(1, 0, 0.5, 3.0))
+    apart = group_advantages(dataclasses.replace(rollout, finished=other_wish), 1.0)
+    assert apart[:, :3].tolist() == [[3.0, 0.0, -3.0], [3.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    unpaid = (*finished[:3], result(1, 0, None, None))
+    apart = group_advantages(dataclasses.replace(rollout, finished=unpaid), 1.0)
+    assert apart[:, :3].tolist() == [[3.0, 0.0, -3.0], [3.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+
+
+def test_where_no_episode_has_others_the_value_function_is_the_measure(setting):
+    agent, _, inputs, environment = setting
+    rollout = roll(agent, inputs, environment, 1)
+    assert not group_advantages(rollout, 1.0).any()
+    by_value = Batch.from_rollout(rollout, TrainConfig(group_size=1)).advantage
+    assert np.array_equal(Batch.from_rollout(rollout, TrainConfig()).advantage, by_value)
+
+
+def test_episodes_of_a_group_get_the_same_tasks_and_targets(setting):
+    _, problem, _, _ = setting
+    environment = VectorEnvironment(problem, 5)
+    environment.seed(episode_seeds(7, 3, 5, group_size=4))  # episodes 3 to 7: groups 0 1 1 1 1
+    first, drawn = environment.reset(), []
+    for _ in range(6):
+        drawn.append(np.stack([first.task, first.target]))
+        environment.restart(np.arange(5))
+        first = environment.observe(np.arange(5))
+    drawn = np.nan_to_num(np.array(drawn), nan=-1.0)
+    assert (drawn[:, :, 1:] == drawn[:, :, 1:2]).all()
+    assert (drawn[:, :, 0] != drawn[:, :, 1]).any()
+
+
+def test_varied_inputs_are_the_same_for_the_same_seed(setting):
+    _, _, inputs, _ = setting
+    plain = inputs[0]
+    inputs.vary(1)
+    once = inputs[0]
+    assert inputs[0] is once
+    inputs.vary(2)
+    assert not torch.equal(inputs[0].values, once.values)
+    inputs.vary(1)
+    assert torch.equal(inputs[0].values, once.values)
+    assert not torch.equal(plain.values, once.values)
+    assert torch.equal(plain.match_later, once.match_later)
 
 
 def test_explained_variance_of_perfect_and_of_constant_values():
@@ -173,7 +250,7 @@ def test_explained_variance_of_perfect_and_of_constant_values():
     nothing = [[0.0], [0.0]]
     perfect = made_rollout(reward, reward, nothing, ended)
     constant = made_rollout(reward, [[2.0], [2.0]], nothing, ended)
-    config = TrainConfig()
+    config = TrainConfig(group_size=1)
     assert explained_variance(perfect, Batch.from_rollout(perfect, config)) == pytest.approx(1.0)
     assert explained_variance(constant, Batch.from_rollout(constant, config)) == pytest.approx(0.0)
 

@@ -211,6 +211,9 @@ def test_schedules():
     assert [train.cloning_coef(config, e) for e in (0, 25, 50, 75)] == [0.5, 0.25, 0.0, 0.0]
     entropy = [train.entropy_coef(config, e) for e in (0, 50, 75, 100)]
     assert entropy == pytest.approx([0.6, 0.6, 0.3, 0.0])
+    config = TrainConfig(epochs=100, lr=1e-3)
+    rates = [train.learning_rate(config, e) for e in (0, 50, 95, 99)]
+    assert rates == pytest.approx([1e-3, 5e-4, 5e-5, 5e-5])
 
 
 def test_missing_folders_and_packages_are_told_at_the_start(tmp_path, monkeypatch, capsys):
