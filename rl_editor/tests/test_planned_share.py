@@ -116,6 +116,18 @@ def test_no_snippet_is_left_beside_a_copy():
     assert kept_share(keep, grid) == pytest.approx(0.4, abs=0.01)
 
 
+def test_music_in_which_every_join_repeats_something_stays_in_one_piece():
+    grid = steady_grid(128.0, 120.0)
+
+    def last_passage(keep):
+        ends = np.flatnonzero(keep[:-1] & ~keep[1:])
+        return keep & (np.arange(256) > ends[-1]) if len(ends) and keep[-1] else keep
+
+    keep, _ = search(grid, PHRASES, last_passage).edit(0.9)
+    assert len(passages(keep)) == 1
+    assert kept_share(keep, grid) == pytest.approx(0.9, abs=0.01)
+
+
 def test_a_drawback_comes_last():
     grid = steady_grid(128.0, 120.0)
     searched = search(grid, np.zeros(256))
