@@ -64,6 +64,7 @@ class Processes:
         count: how many there are.
         local_rank, local_count: the same among those of this machine.
         device: where this process computes.
+        launcher: process id of what started it, without which it does not go on.
     """
 
     rank: int = 0
@@ -71,6 +72,7 @@ class Processes:
     local_rank: int = 0
     local_count: int = 1
     device: torch.device = field(default_factory=default_device)
+    launcher: int = field(default_factory=os.getppid)
 
     @property
     def is_first(self) -> bool:
@@ -114,6 +116,8 @@ class Processes:
         if self.count == 1:
             return [value]
         values: list[Any] = [None] * self.count
+        if os.getppid() != self.launcher:
+            raise ProcessLostError("torchrun ended, and its processes with it.")
         with _exchange():
             dist.all_gather_object(values, value)
         return values

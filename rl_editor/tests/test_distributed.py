@@ -38,6 +38,7 @@ SETTINGS = {
     "bc_eval_every": 3,
     "bc_batch_tracks": 2,
     "epochs": 6,
+    "lr": 1e-3,
     "steps": 32,
     "n_envs": 4,
     "eval_every": 3,
@@ -275,7 +276,7 @@ def assert_log_alike(one, other):
             {k: v for k, v in x.items() if k != "stage" and "seconds" not in k}
             for x in (line, expected)
         )
-        assert numbers == pytest.approx(known, rel=1e-4, abs=1e-7), line["epoch"]
+        assert numbers == pytest.approx(known, rel=1e-4, abs=1e-6), line["epoch"]
 
 
 @pytest.mark.slow
@@ -304,14 +305,14 @@ def test_a_run_that_was_stopped_goes_on_in_any_number_of_processes(tmp_path, mon
     finish(start(tmp_path / "whole", settings))
     whole, stopped = (tmp_path / name for name in ("whole", "stopped"))
     log = stopped / "models" / "log.jsonl"
-    for n_lines, number in ((2, signal.SIGINT), (7, signal.SIGTERM)):
+    for n_lines, number in ((2, signal.SIGINT), (5, signal.SIGTERM), (8, signal.SIGKILL)):
         running, end_s = start(stopped, settings), time.monotonic() + 100
         while not (log.exists() and log.read_bytes().count(b"\n") >= n_lines):
             assert running.poll() is None, running.communicate()[1]
             assert time.monotonic() < end_s
             time.sleep(0.005)
         running.send_signal(number)
-        printed, _ = running.communicate(timeout=60)
+        printed, _ = running.communicate(timeout=60)  # ends with the last of the processes
         assert printed.count("interrupted after") == 1
         assert (stopped / "models" / "latest.pt").exists()
         assert not (stopped / "models" / ".lock").exists()
