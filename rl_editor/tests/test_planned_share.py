@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -154,3 +155,15 @@ def test_hundred_beats_a_quantum_are_counted_right():
     log_odds = np.random.default_rng(0).normal(0, 9, 3000)
     keep, _ = search(grid, log_odds).edit(0.4)
     assert kept_share(keep, grid) == pytest.approx(0.4, abs=0.003)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_the_rendered_track_is_as_long_as_was_asked_for(tmp_path, share):
+    pytest.importorskip("torch")
+    from rl_editor.infer import edit
+    from rl_editor.tests.made_editor import write_checkpoint, write_groove
+
+    recording = write_groove(tmp_path / "groove.wav", duration_s=24.0)
+    checkpoint = write_checkpoint(tmp_path / "made.pt")
+    made = edit(recording, checkpoint=str(checkpoint), keep_ratio=share, use_cache=False)
+    assert soundfile.info(made.output_path).duration / 24.0 == pytest.approx(share, abs=0.05)
