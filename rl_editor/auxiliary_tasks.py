@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -18,6 +17,8 @@ from rl_editor.materials import N_MATERIALS
 
 N_MEL_COEFFICIENTS = 13
 """The mel spectrum is reconstructed as its 13 cepstral coefficients, which the features hold."""
+
+TASKS = ("tempo", "energy", "phrase", "mel", "material")
 
 _TEMPO = FEATURE_NAMES.index("tempo_octaves")
 _ENERGY = FEATURE_NAMES.index("rms_db")
@@ -50,7 +51,10 @@ class AuxiliaryHeads(nn.Module):
         self.material = nn.Linear(dim, N_MATERIALS)
 
     def losses(self, beats: Tensor, targets: AuxiliaryTargets) -> dict[str, Tensor]:
-        """Return the loss of each task: squared errors of normalised targets, or cross-entropy."""
+        """Return the loss of each of `TASKS`: squared errors of normalised targets, cross-entropy.
+
+        Without a beat of known material there is none for that.
+        """
         inputs = targets.inputs
         losses = {
             "tempo": F.mse_loss(self.tempo(beats).squeeze(1), inputs[:, _TEMPO]),
@@ -66,7 +70,3 @@ class AuxiliaryHeads(nn.Module):
                 self.material(beats[known]), targets.material[known]
             )
         return losses
-
-    def total(self, beats: Tensor, targets: AuxiliaryTargets) -> Tensor:
-        """Return the sum of all losses."""
-        return torch.stack(list(self.losses(beats, targets).values())).sum()

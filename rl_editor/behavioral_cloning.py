@@ -37,7 +37,7 @@ from rl_editor.agent import Agent, Encoded, StepInputs
 from rl_editor.augmentation import augmented
 from rl_editor.auxiliary_tasks import AuxiliaryTargets
 from rl_editor.cloning_examples import CloningExample, one_after_the_other, right_choices
-from rl_editor.config import Config
+from rl_editor.config import Config, TrainConfig
 from rl_editor.distributed import ALONE, Descent, Processes
 from rl_editor.observation import CopyTable, context, prefixes
 from rl_editor.played_acts import ANY_SIZE
@@ -180,8 +180,8 @@ class Cloning:
         Args:
             agent: changed in place.
             items: of the training demonstrations.
-            config: `train.bc_epochs`, `bc_lr`, `bc_batch_tracks`, `auxiliary_coef`,
-                `max_grad_norm`.
+            config: `train.bc_epochs`, `bc_lr`, `bc_batch_tracks`, `max_grad_norm` and the weights
+                of the auxiliary tasks.
             descent: of the agent, where several processes learn together.
         """
         self.items = items
@@ -277,8 +277,9 @@ def batch_loss(
     rng: np.random.Generator,
     device: torch.device,
     processes: Processes = ALONE,
+    cloning_weight: float = 1.0,
 ) -> Tensor:
-    """Return the cloning loss and the weighted auxiliary losses of a few demonstrations.
+    """Return the weighted cloning loss and auxiliary losses of a few demonstrations.
 
     Of several processes each returns its share: the losses of its demonstrations as parts of the
     means over the whole batch. Augmentation, outputs so far and dropout of a demonstration are
@@ -294,9 +295,8 @@ def batch_loss(
             [_encoded(agent, item, rng, device) for item, rng in zip(items, rngs, strict=True)]
         )
         weight = max(1.0, sum(float(item.weight.sum()) for item in batch))
-        auxiliary = _auxiliary_loss(agent, encoded, items, batch)
-        loss = cloning_loss(agent, encoded, items, rngs) / weight
-        loss = loss + config.train.auxiliary_coef * auxiliary
+        loss = cloning_weight * cloning_loss(agent, encoded, items, rngs) / weight
+        loss = loss + _auxiliary_loss(agent, encoded, items, batch, config.train)
     for choices in processes.gather({place: batch[place].own for place in own}):
         for place, choice in choices.items():
             batch[place].own = choice
@@ -317,8 +317,9 @@ def _auxiliary_loss(
     encoded: Encoded,
     items: Sequence[CloningExample],
     batch: Sequence[CloningExample],
+    config: TrainConfig,
 ) -> Tensor:
-    """Return the part that some demonstrations have in the auxiliary losses of their batch."""
+    """Return the part of some demonstrations in the weighted auxiliary losses of their batch."""
     device = encoded.beats.device
     losses = agent.auxiliary.losses(encoded.beats, auxiliary_targets(items, device))
     share = len(encoded.beats) / sum(len(item.material) for item in batch)
@@ -327,7 +328,9 @@ def _auxiliary_loss(
     )
     return torch.stack(
         [
-            loss * (known / known_in_batch if name == "material" else share)
+            getattr(config, f"{name}_coef")
+            * loss
+            * (known / known_in_batch if name == "material" else share)
             for name, loss in losses.items()
         ]
     ).sum()

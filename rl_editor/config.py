@@ -17,9 +17,8 @@ from rl_editor.errors import UserError
 
 T = TypeVar("T")
 
-_RETIRED = {"PlannerConfig": ("max_bias", "bias_steps")}
-"""Settings that checkpoints of earlier versions hold, and that changed nothing but how the edit
-of a share was searched."""
+_RETIRED = {"PlannerConfig": ("max_bias", "bias_steps"), "TrainConfig": ("auxiliary_coef",)}
+"""Settings that checkpoints of earlier versions hold, and that the edits of these do not need."""
 
 
 def _number(
@@ -224,8 +223,16 @@ class TrainConfig(_Checked):
     0.5-0.75 until the policy is stable."""
     value_coef: float = _number(0.5, least=0)
     """Weight of the value function's loss; at least 0."""
-    auxiliary_coef: float = _number(0.2, least=0)
-    """Weight of the auxiliary tasks in cloning; at least 0."""
+    tempo_coef: float = _number(0.2, least=0)
+    """Weight of an auxiliary task, to tell the tempo of a beat from its embedding; at least 0."""
+    energy_coef: float = _number(0.2, least=0)
+    """The same for its level; at least 0."""
+    phrase_coef: float = _number(0.2, least=0)
+    """The same for whether a phrase begins; at least 0."""
+    mel_coef: float = _number(0.2, least=0)
+    """The same for its mel spectrum; at least 0."""
+    material_coef: float = _number(0.2, least=0)
+    """The same for its material, which gives the reasons that users read; at least 0."""
     max_grad_norm: float = _number(0.5, above=0)
     """Longest gradient that is taken, above 0."""
     target_kl: float = _number(0.03, above=0)

@@ -319,24 +319,25 @@ def _examples(run: Run) -> list[CloningExample]:
 
 
 def _cloning_loss(run: Run, examples: Sequence[CloningExample]) -> Any:
-    """Return the weighted cloning loss of a few demonstrations, a scalar tensor.
+    """Return the losses that PPO is joined by, of a few demonstrations: a scalar tensor.
 
-    Of several processes each returns its share.
+    The cloning loss fades, the auxiliary ones stay: the reasons that users read come from one of
+    them. Of several processes each returns its share.
     """
     import torch
 
     from rl_editor.behavioral_cloning import batch_loss
 
     device = next(run.agent.parameters()).device
-    weight = cloning_coef(run.config.train, run.epoch)
-    if weight == 0.0:
+    if not examples:
         return torch.zeros((), device=device)
+    weight = cloning_coef(run.config.train, run.epoch)
     n_tracks = min(run.config.train.bc_batch_tracks, len(examples))
     batch = [examples[i] for i in run.rng.choice(len(examples), n_tracks, replace=False)]
     run.agent.train()
-    loss = batch_loss(run.agent, batch, run.config, run.rng, device, run.processes)
+    loss = batch_loss(run.agent, batch, run.config, run.rng, device, run.processes, weight)
     run.agent.eval()
-    return weight * loss
+    return loss
 
 
 def _line(run: Run, numbers: dict[str, float]) -> str:

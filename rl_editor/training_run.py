@@ -20,6 +20,8 @@ import numpy as np
 import torch
 
 from rl_editor.agent import Agent
+from rl_editor.attention import backend_name
+from rl_editor.auxiliary_tasks import TASKS
 from rl_editor.checkpoint import (
     Checkpoint,
     RunState,
@@ -43,7 +45,8 @@ from rl_editor.validation import held_out_scores, standing_f1
 FREE = ("save_dir", "data_dir", "checkpoint", "epochs", "subprocess", "checkpoint_minutes",
         "keep_checkpoints")  # fmt: skip
 """Settings of training that may differ when the same command goes on with its run."""
-OF_CLONING = ("bc_epochs", "bc_batch_tracks", "bc_lr", "auxiliary_coef", "seed")
+OF_CLONING = ("bc_epochs", "bc_batch_tracks", "bc_lr", "seed",
+              *(f"{task}_coef" for task in TASKS))  # fmt: skip
 """Settings that cloning under way depends on."""
 
 
@@ -106,6 +109,7 @@ class Run:
             normalisation = start_from.normalisation
             agent = processes.together(partial(agent_from, start_from))
         descent = Descent(agent.to(processes.device), processes)
+        view.say(f"computes on {processes.device}, attention: {backend_name(processes.device)}")
         run = cls(config, data, agent, normalisation, rng, view, descent)
         run._fingerprint = _common_fingerprint(data, processes)
         if start_from is not None:

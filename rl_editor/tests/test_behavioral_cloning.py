@@ -9,8 +9,10 @@ from rl_editor import behavioral_cloning
 from rl_editor.actions import ActionType, Size
 from rl_editor.agent import Agent
 from rl_editor.augmentation import augmented, transposed
+from rl_editor.auxiliary_tasks import TASKS
 from rl_editor.behavioral_cloning import (
     acceptable,
+    batch_loss,
     clone,
     cloning_loss,
     every_beat,
@@ -149,6 +151,25 @@ def test_the_loss_is_the_negative_log_probability_of_all_right_actions(two_copie
     assert loss.item() == pytest.approx(expected, rel=1e-5)
     loss.backward()
     assert all(torch.isfinite(p.grad).all() for p in agent.parameters() if p.grad is not None)
+
+
+def test_each_loss_of_a_batch_has_its_own_weight(two_copies):
+    torch.manual_seed(0)
+    agent = Agent(AgentConfig(hidden_dim=24, dilations=(1,)), N_INPUTS).eval()
+    item = prepared(two_copies)
+    none = {f"{task}_coef": 0.0 for task in TASKS}
+
+    def loss_of(cloning_weight, **coefs):
+        config = Config(train=TrainConfig(**(none | coefs)))
+        rng, cpu = np.random.default_rng(0), torch.device("cpu")
+        own = dataclasses.replace(item, own=item.own.copy())
+        return batch_loss(agent, [own], config, rng, cpu, cloning_weight=cloning_weight).item()
+
+    alone = {task: loss_of(0.0, **{f"{task}_coef": 1.0}) for task in TASKS}
+    assert min(alone.values()) > 0.0
+    assert loss_of(0.0) == 0.0
+    together = loss_of(0.5, **{f"{task}_coef": 2.0 for task in TASKS})
+    assert together == pytest.approx(0.5 * loss_of(1.0) + 2.0 * sum(alone.values()), rel=1e-5)
 
 
 def test_augmentation_keeps_shape_and_stays_finite():
