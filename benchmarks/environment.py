@@ -25,6 +25,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from rl_editor.audio import probe
 from rl_editor.cache import Cache
 from rl_editor.config import EpisodeConfig, RewardConfig
 from rl_editor.environment import MusicEditingEnv
@@ -37,6 +38,7 @@ from rl_editor.vector_environment import EditingProblem, Task, VectorEnvironment
 N_EPISODES = 1024
 N_ROUNDS = 7
 SEED = 0
+SHORTEST_S = 30.0
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 Masks = tuple[NDArray, NDArray, NDArray]
@@ -97,8 +99,12 @@ def main() -> None:
 
 
 def tasks_of(folder: Path, n_tracks: int, n_sessions: int) -> list[Task]:
-    """Return finished tracks of a folder, and sessions made out of each, with their edits."""
+    """Return finished tracks of a folder, and sessions made out of each, with their edits.
+
+    Short files are left out: a game's music comes with its sound effects.
+    """
     found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
+    found = [p for p in found if probe(p).duration_s >= SHORTEST_S]
     paths = found[:: max(1, len(found) // n_tracks)][:n_tracks]
     return [
         Task(demonstration.track, demonstration)

@@ -39,7 +39,7 @@ from rl_editor.environment import MusicEditingEnv
 from rl_editor.flat_environment import FlatEnv
 from rl_editor.policy_inputs import N_INPUTS, Normalisation
 from rl_editor.ppo import PPO
-from rl_editor.rollout import TaskInputs, collect
+from rl_editor.rollout import TaskInputs, collect, episode_seeds
 from rl_editor.tests.made_tasks import made_task
 from rl_editor.vector_environment import EditingProblem, Task, VectorEnvironment
 
@@ -129,6 +129,7 @@ def of_agent(
     ppo = PPO(cast(Agent, agent), optimizer, inputs, config)
     generator, rng = torch.Generator().manual_seed(SEED), np.random.default_rng(SEED)
     clock = StageClock()
+    environment.seed(episode_seeds(SEED, 0, config.n_envs, config.group_size))
     seen = environment.reset()
 
     def encode_stage() -> str:
@@ -148,6 +149,7 @@ def of_agent(
                 timed = clock.timed(stage, getattr(thing, attribute))
                 patches.enter_context(patch.object(thing, attribute, timed))
             with clock.stage("rollout, rest"):
+                inputs.vary(int(rng.integers(2**63)))
                 rollout, seen = collect(ppo.agent, environment, seen, inputs, n_steps, generator)
             with clock.stage("update, rest"):
                 ppo.update(rollout, rng, config.entropy_coef)

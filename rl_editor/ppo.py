@@ -30,8 +30,8 @@ from rl_editor.rollout import (
 )
 
 STOP_KL_FACTOR = 1.5
-"""No further pass over the rollout begins once the approximate KL of the last minibatch exceeds
-this many times the target."""
+"""No further pass over the rollout begins once the mean approximate KL of a pass exceeds this many
+times the target."""
 ROWS_PER_BEAT = 4.0
 """How many rows take as long to learn from as encoding one beat does, about."""
 
@@ -201,7 +201,8 @@ class PPO:
         n_rows = 0
         for _ in range(config.ppo_epochs):
             tasks = rollout.observations.task
-            for rows in whole_track_minibatches(tasks, config.minibatches, rng):
+            parts = whole_track_minibatches(tasks, config.minibatches, rng)
+            for rows in parts:
                 own = own_rows(rows, tasks, self.inputs, descent.processes)
                 share = len(own) / len(rows)
                 loss = partial(self._share_of_loss, batch, own, share, entropy_coef, extra_loss)
@@ -209,7 +210,7 @@ class PPO:
                 n_rows += len(rows)
                 for name, value in values.items():
                     log.setdefault(name, []).append(value)
-            if log["approx_kl"][-1] > STOP_KL_FACTOR * config.target_kl:
+            if np.mean(log["approx_kl"][-len(parts) :]) > STOP_KL_FACTOR * config.target_kl:
                 break
         means = {name: float(np.mean(values)) for name, values in log.items()}
         return {

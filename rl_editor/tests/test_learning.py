@@ -18,7 +18,7 @@ from rl_editor.grid import steady_grid
 from rl_editor.materials import Material
 from rl_editor.policy_inputs import N_INPUTS, Normalisation, policy_inputs
 from rl_editor.ppo import PPO
-from rl_editor.rollout import EncodedTasks, TaskInputs, collect
+from rl_editor.rollout import EncodedTasks, TaskInputs, collect, episode_seeds
 from rl_editor.tests.made_tasks import BEAT_S, SR, made_music
 from rl_editor.truth import Segment, Truth
 from rl_editor.vector_environment import EditingProblem, Task, VectorEnvironment
@@ -53,7 +53,8 @@ def noisy_task(seed):
 def learn(agent, problem, normalisation, config, seed, entropy_coef):
     """Return the mean reward of the episodes that ended in each of `config.epochs` rollouts."""
     tasks = problem.tasks
-    environment = VectorEnvironment(problem, config.n_envs, seed)
+    environment = VectorEnvironment(problem, config.n_envs)
+    environment.seed(episode_seeds(seed, 0, config.n_envs, config.group_size))
     inputs = TaskInputs(tasks, normalisation, CPU)
     ppo = PPO(agent, torch.optim.Adam(agent.parameters(), config.lr, eps=1e-5), inputs, config)
     generator, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
@@ -162,6 +163,7 @@ def test_our_ppo_and_maskable_ppo_reach_the_same_return():
     as_it_is = Normalisation(np.zeros(N_INPUTS, np.float32), np.ones(N_INPUTS, np.float32))
     config = TrainConfig(
         epochs=40,
+        group_size=1,  # measured by the value function, as MaskablePPO's are
         steps=16,
         n_envs=32,
         lr=3e-3,
