@@ -10,7 +10,7 @@ Shapes: `T` steps, `E` episodes in parallel, `B` = T * E rows, step by step.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rl_editor.agent import Agent, BatchPart, Encoded, StepInputs, TrackInputs
+from rl_editor.agent import ActOutput, Agent, BatchPart, Encoded, StepInputs, TrackInputs
 from rl_editor.augmentation import augmented
 from rl_editor.distributed import Processes
 from rl_editor.episode_state import EpisodeState
@@ -239,12 +239,9 @@ def collect(
     those of this one.
     """
     agent.eval()
-    act = partial(agent.act, generator=generator)
-    if isinstance(environment, EpisodeShare):
-        act = partial(act, part=environment.part)
+    act = _actor(agent, environment, generator)
     encoded_tasks = EncodedTasks(agent, inputs)
-    seen, results = [], []
-    acted = []
+    seen, results, acted = [], [], []
     for _ in range(n_steps):
         out = act(*encoded_tasks.step_inputs(observations))
         result = environment.step(out.actions.cpu().numpy())
@@ -277,6 +274,15 @@ def collect(
     if isinstance(environment, EpisodeShare):
         rollout = Rollout.join(environment.processes.gather(rollout))
     return rollout, observations
+
+
+def _actor(
+    agent: Agent, environment: Environment, generator: torch.Generator
+) -> Callable[..., ActOutput]:
+    """Return what acts at random, in a share of the episodes as it would in all of them."""
+    if isinstance(environment, EpisodeShare):
+        return partial(agent.act, generator=generator, part=environment.part)
+    return partial(agent.act, generator=generator)
 
 
 def _finished_in_order(parts: Sequence[Rollout]) -> tuple[EpisodeResult, ...]:
