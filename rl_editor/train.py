@@ -54,6 +54,8 @@ def run_command(settings: Callable[[], Settings]) -> int:
     Args:
         settings: returns what to train; of several processes only the first one is asked.
     """
+    # The network is small: more threads wait for each other, and on busy cores for long.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
         with terminable():
             if int(os.environ.get("WORLD_SIZE", 1)) > 1 and "RANK" in os.environ:
@@ -247,7 +249,7 @@ def _improve(run: Run, log: RunLog) -> None:
                 numbers = ppo.update(
                     rollout,
                     run.rng,
-                    entropy_coef(config, run.epoch),
+                    entropy_coef(config, run.epoch, run.is_stable),
                     lambda: _cloning_loss(run, examples),
                 )
             numbers |= episode_numbers(rollout.finished) | action_shares(rollout.actions)
@@ -278,13 +280,18 @@ def cloning_coef(config: TrainConfig, epoch: int) -> float:
     return config.bc_coef * max(0.0, 1.0 - 2.0 * epoch / config.epochs)
 
 
-def entropy_coef(config: TrainConfig, epoch: int) -> float:
-    """Return the weight of the entropy: `entropy_coef` until half way, then falling to 0.
+def entropy_coef(config: TrainConfig, epoch: int, is_stable: bool) -> float:
+    """Return the weight of the entropy.
 
-    It comes down only when the cloning loss is gone, so that not both hold the policy at once
-    and neither lets go before it has settled.
+    It is `entropy_coef` until half way and then falls to `stable_entropy_coef`; a policy that was
+    cloned, or comes from a checkpoint, is stable from the start.
     """
-    return config.entropy_coef * min(1.0, 2.0 * (1.0 - epoch / config.epochs))
+    if is_stable:
+        return config.stable_entropy_coef
+    share = min(1.0, 2.0 * (1.0 - epoch / config.epochs))
+    return config.stable_entropy_coef + share * max(
+        0.0, config.entropy_coef - config.stable_entropy_coef
+    )
 
 
 def _environment(

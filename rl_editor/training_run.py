@@ -66,6 +66,7 @@ class Run:
         epoch: PPO updates done.
         best_f1: of `best.pt` in the save folder, -1 where there is none yet.
         goes_on_from: state of the run that this one continues; None for one that begins.
+        began_trained: the run began with the weights of a checkpoint.
     """
 
     config: Config
@@ -79,6 +80,7 @@ class Run:
     epoch: int = 0
     best_f1: float = -1.0
     goes_on_from: RunState | None = None
+    began_trained: bool = False
     _fingerprint: str = ""
     _scores: dict[str, float] = field(default_factory=dict)
     _boundary: Checkpoint | None = None
@@ -148,6 +150,11 @@ class Run:
         """What was done last, in words."""
         return f"epoch {self.epoch}" if self.epoch else f"pass {self.cloned} of cloning"
 
+    @property
+    def is_stable(self) -> bool:
+        """Whether PPO began, or would now begin, with a policy that knows what it wants."""
+        return self.began_trained or self.cloned > 0
+
     def goes_on_in(self, stage: str) -> bool:
         """Return whether the run goes on from a state that was saved in this stage."""
         return self.goes_on_from is not None and self.goes_on_from.facts["stage"] == stage
@@ -202,6 +209,7 @@ class Run:
             stage=stage,
             cloned=self.cloned,
             epoch=self.epoch,
+            began_trained=self.began_trained,
             data=self._fingerprint,
             log=dataclasses.asdict(log.position()),
         )
@@ -234,6 +242,7 @@ class Run:
     def _go_on(self, start_from: Checkpoint) -> None:
         """Go on with the run of a checkpoint, if it can; else it only gives its weights."""
         state = start_from.run
+        self.began_trained = True
         if state is None:
             return
         reason = self._obstacle(start_from.config, state)
@@ -242,6 +251,7 @@ class Run:
             return
         self.goes_on_from = state
         self.cloned, self.epoch = state.facts["cloned"], state.facts["epoch"]
+        self.began_trained = state.facts["began_trained"]
 
     def _obstacle(self, before: Config, state: RunState) -> str | None:
         """Return why a run cannot go on as it was, None where it can."""

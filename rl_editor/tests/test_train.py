@@ -207,10 +207,11 @@ def test_a_terminated_run_leaves_the_latest_checkpoint(tmp_path, made_tasks, mon
 
 
 def test_schedules():
-    config = TrainConfig(epochs=100, bc_coef=0.5, entropy_coef=0.6)
+    config = TrainConfig(epochs=100, bc_coef=0.5, entropy_coef=0.6, stable_entropy_coef=0.1)
     assert [train.cloning_coef(config, e) for e in (0, 25, 50, 75)] == [0.5, 0.25, 0.0, 0.0]
-    entropy = [train.entropy_coef(config, e) for e in (0, 50, 75, 100)]
-    assert entropy == pytest.approx([0.6, 0.6, 0.3, 0.0])
+    entropy = [train.entropy_coef(config, e, is_stable=False) for e in (0, 50, 75, 100)]
+    assert entropy == pytest.approx([0.6, 0.6, 0.35, 0.1])
+    assert train.entropy_coef(config, 0, is_stable=True) == 0.1
     config = TrainConfig(epochs=100, lr=1e-3)
     rates = [train.learning_rate(config, e) for e in (0, 50, 95, 99)]
     assert rates == pytest.approx([1e-3, 5e-4, 5e-5, 5e-5])
