@@ -13,7 +13,9 @@ import rl_editor
 from rl_editor import analysis, infer, render
 from rl_editor.actions import ActionType
 from rl_editor.audio import probe
+from rl_editor.checkpoint import load
 from rl_editor.cli import infer_main
+from rl_editor.config import RewardConfig
 from rl_editor.conversion import OutputFormat
 from rl_editor.edl import read_edl
 from rl_editor.errors import UserError
@@ -55,6 +57,10 @@ def test_without_a_checkpoint_the_one_that_ships_edits(recording, tmp_path):
         pytest.skip("rl_editor/assets/best.pt is not there yet")
     result = edit(recording, tmp_path / "edited.wav")
     assert 0.0 < result.edl.duration_s <= DURATION_S + 1.0
+
+
+def test_who_trains_the_editor_that_ships_is_paid_by_the_reward_that_passes_the_gate():
+    assert load(default_checkpoint()).config.reward == RewardConfig()
 
 
 def test_the_library_gives_what_it_wrote(recording, tmp_path, checkpoints):
