@@ -222,8 +222,8 @@ class TrainConfig(_Checked):
     """Weight of the entropy, normalised by its maximum, until the policy is stable; at least 0.
     0.5-0.75 is usual; where PPO begins from scratch it holds until half way and then falls."""
     stable_entropy_coef: float = _number(0.01, least=0)
-    """The same for a stable policy: at the end, and from the start after cloning or where weights
-    were given; at least 0. At 0.5 what PPO adds to cloning was lost (docs/training.md)."""
+    """The same for a stable policy: at the end, and at once where it was cloned or given and is
+    sure of what it does; at least 0. At 0.5 what PPO adds to cloning was lost."""
     value_coef: float = _number(0.5, least=0)
     """Weight of the value function's loss; at least 0."""
     tempo_coef: float = _number(0.2, least=0)

@@ -256,6 +256,7 @@ def _improve(run: Run, log: RunLog) -> None:
             numbers["samples/rollout"] = float(len(rollout.actions))
             numbers["lr"] = learning_rate(config, run.epoch)
             run.epoch += 1
+            run.judge_stability(numbers["entropy"])
             warning = collapse.see(rollout.actions, rollout.finished)
             if warning is not None:
                 run.view.say(warning)
@@ -283,8 +284,8 @@ def cloning_coef(config: TrainConfig, epoch: int) -> float:
 def entropy_coef(config: TrainConfig, epoch: int, is_stable: bool) -> float:
     """Return the weight of the entropy.
 
-    It is `entropy_coef` until half way and then falls to `stable_entropy_coef`; a policy that was
-    cloned, or comes from a checkpoint, is stable from the start.
+    It is `entropy_coef` until half way and then falls to `stable_entropy_coef`; that of a stable
+    policy (`Run.judge_stability`) is the latter at once.
     """
     if is_stable:
         return config.stable_entropy_coef

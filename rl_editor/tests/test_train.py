@@ -24,6 +24,7 @@ from rl_editor.sessions import make_session
 from rl_editor.tests.made_run import SMALL, log_lines, made_data, small_config
 from rl_editor.tests.made_tasks import SR, made_music, made_task, made_track
 from rl_editor.training_data import load_training_data, split
+from rl_editor.training_run import Run
 from rl_editor.validation import standing_f1
 from rl_editor.vector_environment import Task
 
@@ -215,6 +216,18 @@ def test_schedules():
     config = TrainConfig(epochs=100, lr=1e-3)
     rates = [train.learning_rate(config, e) for e in (0, 50, 95, 99)]
     assert rates == pytest.approx([1e-3, 5e-4, 5e-5, 5e-5])
+
+
+@pytest.mark.parametrize(
+    ("cloned", "entropies", "is_stable"),
+    [(3, [0.9, 0.1, 0.9], True), (3, [0.9, 0.5], False), (0, [0.9, 0.1], False)],
+)
+def test_a_policy_that_was_trained_is_stable_once_it_is_sure(cloned, entropies, is_stable):
+    nothing = dict.fromkeys(("config", "data", "agent", "normalisation", "rng", "view", "descent"))
+    run = Run(**nothing, cloned=cloned)
+    for entropy in entropies:
+        run.judge_stability(entropy)
+    assert run.is_stable == is_stable
 
 
 def test_missing_folders_and_packages_are_told_at_the_start(tmp_path, monkeypatch, capsys):
