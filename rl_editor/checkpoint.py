@@ -2,8 +2,10 @@
 
 Tensors: `policy.*` (weights by the names of `Agent.state_dict()`), `normalisation.mean` and
 `normalisation.std`. The header's metadata holds the format, its version, the full config, the
-feature schema and the metrics as JSON. A checkpoint of a run under way also holds what the run
-needs to go on: `run.*` and the metadata `run`, JSON; who uses the policy does not read them.
+feature schema and the metrics as JSON, and where it was measured how sure the policy may be
+(`calibration`), which other weights do not inherit. A checkpoint of a run under way also holds
+what the run needs to go on: `run.*` and the metadata `run`, JSON; who uses the policy does not read
+them.
 Loading reads numbers and text and never runs code, and never allocates more than the file holds.
 No torch is needed, except to get an `Agent`.
 """
@@ -13,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.atomic import atomic_path
+from rl_editor.calibration import Calibration
 from rl_editor.config import Config, from_dict, to_dict
 from rl_editor.errors import UserError
 from rl_editor.policy_inputs import N_INPUTS, Normalisation
@@ -64,6 +67,8 @@ class Checkpoint:
         metrics: numbers of the run that made it, such as the held-out agreement.
         weights: float32 arrays by the names of `Agent.state_dict()`.
         run: of a run under way; None where there is none, or where it was not asked for.
+        calibration: how sure the policy may be, measured on recordings that it was not trained
+            on; None where nobody has.
     """
 
     config: Config
@@ -72,6 +77,7 @@ class Checkpoint:
     metrics: dict[str, Any]
     weights: dict[str, NDArray[np.float32]]
     run: RunState | None = None
+    calibration: Calibration | None = None
 
 
 def save(path: str | Path, checkpoint: Checkpoint) -> None:
@@ -93,6 +99,8 @@ def save(path: str | Path, checkpoint: Checkpoint) -> None:
         "config": json.dumps(to_dict(checkpoint.config)),
         "metrics": json.dumps(checkpoint.metrics),
     }
+    if checkpoint.calibration is not None:
+        metadata["calibration"] = json.dumps(asdict(checkpoint.calibration))
     if checkpoint.run is not None:
         tensors |= {f"run.{name}": array for name, array in checkpoint.run.arrays.items()}
         metadata["run"] = json.dumps(checkpoint.run.facts)
@@ -231,6 +239,9 @@ def _parse(path: Path, metadata: dict[str, str], tensors: dict[str, NDArray]) ->
         metrics = json.loads(metadata["metrics"])
         normalisation = Normalisation(tensors["normalisation.mean"], tensors["normalisation.std"])
         schema = metadata["schema"]
+        calibration = None
+        if "calibration" in metadata:
+            calibration = Calibration.of_values(json.loads(metadata["calibration"]))
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{path} should hold config, schema, metrics and normalisation, but {error} is "
@@ -247,4 +258,4 @@ def _parse(path: Path, metadata: dict[str, str], tensors: dict[str, NDArray]) ->
             raise UserError(f"{path} holds a weight that is not finite ({name}); train it again.")
         if name.startswith("policy."):
             weights[name.removeprefix("policy.")] = array.astype(np.float32)
-    return Checkpoint(config, schema, normalisation, metrics, weights)
+    return Checkpoint(config, schema, normalisation, metrics, weights, calibration=calibration)

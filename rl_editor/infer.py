@@ -17,6 +17,7 @@ from rl_editor.analysis import analyze, schema_name
 from rl_editor.audio_containers import check_file
 from rl_editor.beats import check_hints
 from rl_editor.cache import Cache
+from rl_editor.calibration import Calibration
 from rl_editor.conversion import OutputFormat
 from rl_editor.demucs_stems import check_stems
 from rl_editor.edit_state import EditState
@@ -24,6 +25,7 @@ from rl_editor.edl import EditDecisionList, EdlGrid, Source, timeline_length, wr
 from rl_editor.errors import UserError
 from rl_editor.features import FEATURE_NAMES
 from rl_editor.joins import fit_joins
+from rl_editor.music_detection import music_evidence
 from rl_editor.numpy_policy import NumpyPolicy
 from rl_editor.output_paths import number_notes, output_paths, report_mark
 from rl_editor.planner import Plan, keep_everything, plan
@@ -71,7 +73,8 @@ class EditResult:
         track: the analysis of the recording.
         removed_s: seconds removed by kind of material, longest first.
         gain_db: change of the whole track that kept it from clipping, usually 0.
-        music_found: False when the editor found no music and so kept everything.
+        music_found: False when the editor found no music, and so kept everything unless a share
+            was asked for.
         notes: what the musician should know besides, a line each.
     """
 
@@ -133,7 +136,7 @@ def edit(
         )
         progress.stage("decide", 0.0)
         made = decide(loaded, track, chosen)
-        edl = _decision_list(source, track, made, progress)
+        edl = _decision_list(source, track, made, loaded.calibration, progress)
         rendered = render(
             edl,
             source,
@@ -172,7 +175,7 @@ def _notes(
     return (
         *notes.kept_notes(kept, wishes.keep_ratio, made.music_found),
         *notes.tempo_notes(track.grid, wishes.tempo_bpm),
-        *notes.grid_notes(track.grid),
+        *(notes.grid_notes(track.grid) if made.music_found else ()),
         *notes.gain_notes(rendered.gain_applied_db),
         *rendered.notes,
     )
@@ -189,7 +192,10 @@ def _check_wishes(options: EditOptions) -> None:
 
 
 def decide(loaded: checkpoint.Checkpoint, track: Track, options: EditOptions) -> Plan:
-    """Return what an editor decides about a track; everything where it finds no music."""
+    """Return what an editor decides about a track; everything where it finds no music.
+
+    A share that is asked for is kept all the same, as far as the policy finds anything to keep.
+    """
     level_db = track.features[:, FEATURE_NAMES.index("rms_db")]
     start = EditState.start(track.grid, level_db, loaded.config.episode)
     made = plan(
@@ -200,12 +206,16 @@ def decide(loaded: checkpoint.Checkpoint, track: Track, options: EditOptions) ->
         target_keep_ratio=options.keep_ratio,
         config=loaded.config.planner,
     )
-    if made.state.output_s >= MIN_KEPT_SHARE * track.duration_s:
-        return made
+    has_music = music_evidence(track, made.materials).has_music
+    is_asked = has_music or options.keep_ratio is not None
+    if is_asked and made.state.output_s >= MIN_KEPT_SHARE * track.duration_s:
+        return dataclasses.replace(made, music_found=has_music)
     return keep_everything(start, made)
 
 
-def _decision_list(source: Path, track: Track, made: Plan, progress: Progress) -> EditDecisionList:
+def _decision_list(
+    source: Path, track: Track, made: Plan, calibration: Calibration | None, progress: Progress
+) -> EditDecisionList:
     progress.stage("join", 0.0)
     with audio.AudioReader(source) as reader:
         fitted = fit_joins(made.state.clips(), reader, track.grid)
@@ -216,7 +226,7 @@ def _decision_list(source: Path, track: Track, made: Plan, progress: Progress) -
         ),
         duration_s=samples / track.sample_rate,
         clips=fitted.clips,
-        decisions=decisions(made, track),
+        decisions=decisions(made, track, calibration),
         grid=EdlGrid.of(track.grid),
         joins=fitted.joins,
     )

@@ -31,10 +31,14 @@ def kept_notes(share: float, wanted: float | None, music_found: bool) -> tuple[s
     Args:
         share: of the recording that was kept, in [0, 1].
         wanted: share that the user asked for, or None.
-        music_found: False when the editor would have kept next to nothing, and so kept all.
+        music_found: False when the editor found no music in the recording.
     """
     if not music_found:
-        return ("no music was found, so everything was kept",)
+        if share >= NEARLY_ALL:
+            return (
+                "no music was found, so everything was kept; --keep-ratio 0.5 keeps about half",
+            )
+        return ("no music was found; only because a share was asked for did anything go",)
     if share >= NEARLY_ALL and (wanted is None or wanted < NEARLY_ALL):
         return (
             f"nothing to cut was found: {_percent(share)} of the recording was kept; whether it "

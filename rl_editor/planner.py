@@ -54,7 +54,7 @@ class Plan:
         keep_probability: [N] probability that the beat belongs in the edit, given the edit
             before it.
         materials: [N, 10] probabilities of `materials.Material`.
-        music_found: False when the policy would have cut everything.
+        music_found: False when the recording holds no music, or the policy would have cut all.
     """
 
     state: EditState

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rl_editor.actions import Action, ActionType
+from rl_editor.calibration import Calibration
 from rl_editor.edl import Decision
 from rl_editor.grid import BeatGrid
 from rl_editor.materials import Material
@@ -55,13 +57,23 @@ REMOVING = (ActionType.CUT, ActionType.SKIP)
 REMOVING_NAMES = tuple(kind.name for kind in REMOVING)
 
 
-def decisions(plan: Plan, track: Track) -> tuple[Decision, ...]:
-    """Return one decision for each action of a plan, with its probability, material and reason."""
+def decisions(
+    plan: Plan, track: Track, calibration: Calibration | None = None
+) -> tuple[Decision, ...]:
+    """Return one decision for each action of a plan, with its confidence, material and reason.
+
+    Args:
+        plan: of the track. Where the policy found no music in it, no confidence is given: nobody
+            chose what was kept.
+        track: the recording.
+        calibration: of the policy; None gives its own probabilities, which are too sure.
+    """
+    sure = (calibration or Calibration()).confidence(decision_probabilities(plan))
     out = []
-    for action, (start, end) in zip(plan.state.actions, plan.action_spans, strict=True):
-        removed = action.type in REMOVING
-        keep = float(plan.keep_probability[start:end].mean())
-        material = span_material(plan, start, end, removed)
+    for number, (action, (start, end)) in enumerate(
+        zip(plan.state.actions, plan.action_spans, strict=True)
+    ):
+        material = span_material(plan, start, end, action.type in REMOVING)
         out.append(
             Decision(
                 beat=start,
@@ -69,12 +81,19 @@ def decisions(plan: Plan, track: Track) -> tuple[Decision, ...]:
                 type=action.type.name,
                 size=action.size.name,
                 amount=action.amount.name,
-                probability=min(max(1.0 - keep if removed else keep, 0.0), 1.0),
+                probability=float(sure[number]) if plan.music_found else None,
                 material=material.name,
                 reason=reason(action, material, track, (start, end)),
             )
         )
     return tuple(out)
+
+
+def decision_probabilities(plan: Plan) -> NDArray[np.float64]:
+    """Return [D] the policy's probability of each action of a plan: the mean over its beats."""
+    keep = [float(plan.keep_probability[start:end].mean()) for start, end in plan.action_spans]
+    removes = np.array([action.type in REMOVING for action in plan.state.actions])
+    return np.where(removes, 1.0 - np.array(keep), keep)
 
 
 def span_material(plan: Plan, start: int, end: int, removed: bool) -> Material:

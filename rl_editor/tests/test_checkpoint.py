@@ -8,6 +8,7 @@ from safetensors.numpy import load_file, save_file
 
 from rl_editor import checkpoint
 from rl_editor.agent import Agent
+from rl_editor.calibration import Calibration
 from rl_editor.config import AgentConfig, Config
 from rl_editor.errors import UserError
 from rl_editor.policy_inputs import N_INPUTS, Normalisation
@@ -35,6 +36,13 @@ def test_save_then_load_is_identity(made, tmp_path):
     for name, array in made.weights.items():
         np.testing.assert_array_equal(loaded.weights[name], array)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["best.pt"]
+
+
+@pytest.mark.parametrize("calibration", [None, Calibration(0.7, -0.25, 0.5), Calibration(1.5)])
+def test_how_sure_a_policy_may_be_is_stored(made, tmp_path, calibration):
+    stored = dataclasses.replace(made, calibration=calibration)
+    checkpoint.save(tmp_path / "best.pt", stored)
+    assert checkpoint.load(tmp_path / "best.pt").calibration == calibration
 
 
 def test_what_a_run_needs_is_read_only_where_it_is_asked_for(made, tmp_path):
@@ -124,6 +132,7 @@ CHANGES = {
     "missing": lambda t, m: t.pop("normalisation.std"),
     "surprise": lambda t, m: m.update(config=json.dumps({"surprise": 1})),
     "malformed": lambda t, m: m.update(metrics="{"),
+    "calibration": lambda t, m: m.update(calibration='{"slope": 2}'),
 }
 
 

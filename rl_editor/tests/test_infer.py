@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ import rl_editor
 from rl_editor import analysis, infer, render
 from rl_editor.actions import ActionType
 from rl_editor.audio import probe
-from rl_editor.checkpoint import load
+from rl_editor.calibration import Calibration
+from rl_editor.checkpoint import load, save
 from rl_editor.cli import infer_main
 from rl_editor.config import RewardConfig
 from rl_editor.conversion import OutputFormat
@@ -326,6 +328,39 @@ def test_every_type_of_action_reaches_the_file(favourite, recording, tmp_path):
     assert read_edl(result.edl_path) == result.edl
     assert probe(result.output_path).n_samples == round(result.edl.duration_s * SR)
     assert all(d.reason for d in result.edl.decisions)
+
+
+@pytest.fixture
+def noise(tmp_path):
+    samples = 0.1 * np.random.default_rng(0).standard_normal(12 * SR)
+    soundfile.write(tmp_path / "rain.wav", samples, SR)
+    return tmp_path / "rain.wav"
+
+
+@pytest.mark.parametrize("policy", ["keep", "mix", "cut"])
+def test_where_there_is_no_music_everything_stays(policy, noise, checkpoints):
+    result = edit(noise, checkpoint=checkpoints[policy])
+    (note,) = result.notes
+    assert note.startswith("no music was found, so everything was kept")
+    assert not result.music_found
+    assert (len(result.edl.clips), result.edl.duration_s, result.removed_s) == (1, 12.0, {})
+    assert [d.probability for d in result.edl.decisions] == [None] * len(result.edl.decisions)
+
+
+def test_where_there_is_no_music_a_share_that_is_asked_for_is_kept(noise, checkpoints):
+    result = edit(noise, checkpoint=checkpoints["mix"], keep_ratio=0.5)
+    assert result.edl.duration_s == pytest.approx(6.0, abs=0.6)
+    assert not result.music_found
+    assert any(note.startswith("no music was found; only because") for note in result.notes)
+
+
+def test_the_checkpoint_says_how_sure_it_may_be(recording, tmp_path, checkpoints):
+    raw = edit(recording, tmp_path / "raw.wav", checkpoint=checkpoints["mix"]).edl.decisions
+    measured = replace(load(checkpoints["mix"]), calibration=Calibration(0.5, 0.1))
+    save(tmp_path / "measured.pt", measured)
+    made = edit(recording, tmp_path / "a.wav", checkpoint=str(tmp_path / "measured.pt"))
+    expected = Calibration(0.5, 0.1).confidence([d.probability for d in raw])
+    assert [d.probability for d in made.edl.decisions] == pytest.approx(expected.tolist())
 
 
 def test_unknown_wishes_are_refused(recording):

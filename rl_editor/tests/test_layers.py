@@ -37,7 +37,8 @@ STAGES = {
         rewards subprocess_vec_env
         vector_environment""",
     "agent": """
-        agent attention auxiliary_tasks encoder heard_twice numpy_policy
+        agent attention auxiliary_tasks calibration encoder heard_twice music_detection
+        numpy_policy
         planned_share planner policy_inputs""",
     "training": """
         augmentation baselines behavioral_cloning checkpoint cloning_examples collapse
