@@ -258,14 +258,22 @@ def plot(path: Path, panels: Sequence[tuple[str, Measured, Measured]]) -> None:
     for axis, (title, raw, scaled) in zip(axes[0], panels, strict=True):
         axis.plot([0, 1], [0, 1], color="0.6", lw=1)
         axis.axvspan(*ASKED, color="0.93", zorder=0)
-        for found, colour, label in ((raw, "tab:red", "policy"), (scaled, "tab:blue", "told")):
+        for found, colour, label in (
+            (raw, "tab:red", "policy"),
+            (scaled, "tab:blue", "calibrated"),
+        ):
             held = found.table.count > 0
             x, y = found.table.confidence[held], found.table.right[held]
             spread = [np.maximum(y - found.low[held], 0), np.maximum(found.high[held] - y, 0)]
             label = f"{label}: error {found.error[0]:.3f}"
             axis.errorbar(x, y, spread, color=colour, marker="o", ms=4, capsize=2, label=label)
+        rows = scaled.table
+        held = rows.count > 0
+        weight = rows.seconds[held] / rows.seconds.sum()
+        label = "share of all seconds"
+        axis.bar(rows.confidence[held], weight, 0.02, color="tab:blue", alpha=0.3, label=label)
         axis.set(title=title, xlabel="confidence", xlim=(0, 1.01), ylim=(0, 1.01))
-        axis.legend(loc="upper left", frameon=False)
+        axis.legend(loc="lower left", bbox_to_anchor=(0.0, 0.12), frameon=False, fontsize=8)
     axes[0][0].set_ylabel("share of seconds that is right")
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
