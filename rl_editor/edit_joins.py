@@ -21,6 +21,7 @@ from rl_editor.grid import BeatGrid
 from rl_editor.join_measures import (
     INAUDIBLE,
     NEIGHBOURHOOD_S,
+    beat_error_ms,
     is_within_limits,
     measure,
     ordinary_beat_changes,
@@ -81,29 +82,6 @@ def stands_out(join: Join) -> bool:
     Unlike `join_measures.is_within_limits`, a cut without a crossfade is no excuse.
     """
     return not is_within_limits(replace(join, crossfade_s=max(join.crossfade_s, _ANY_S)))
-
-
-def beat_error_ms(before: Clip, after: Clip, overlap_s: float, grid: BeatGrid) -> float:
-    """Return how much later the next beat comes than the beats before the join lead, in ms.
-
-    It is at most half a beat either way, and 0 where a side plays backwards.
-    """
-    if before.reverse or after.reverse:
-        return 0.0
-    end_s = before.source_end_s - overlap_s / 2 * before.rate
-    start_s = after.source_start_s + overlap_s / 2 * after.rate
-    expected_s, period_s = _next_beat(end_s - 1e-6, grid)
-    heard_s, _ = _next_beat(start_s + 1e-6, grid)
-    period_s /= before.rate
-    error_s = heard_s / after.rate - expected_s / before.rate
-    return 1000.0 * float((error_s + period_s / 2) % period_s - period_s / 2)
-
-
-def _next_beat(time_s: float, grid: BeatGrid) -> tuple[float, float]:
-    """Return the time from here to the next beat, and the length of the beat that is heard."""
-    beat = grid.beat_at(time_s)
-    edges_s = grid.edges_s
-    return float(edges_s[beat + 1]) - time_s, float(edges_s[beat + 1] - edges_s[beat])
 
 
 def _excerpts(

@@ -33,6 +33,7 @@ from rl_editor import audio, baselines
 from rl_editor.alignment import align_files
 from rl_editor.alignment_clips import clips_of
 from rl_editor.analysis import schema_name
+from rl_editor.boundary_refinement import refine_boundaries
 from rl_editor.checkpoint import check_schema, load
 from rl_editor.config import AnalysisConfig
 from rl_editor.edl import Clip, back_to_back, read_edl
@@ -176,7 +177,9 @@ def run_editor(editor: Editor, recording: Recording) -> Edited:
     started_s = time.process_time()
     made = decide(loaded, recording.track, EditOptions())
     with audio.AudioReader(recording.path) as reader:
-        fitted = fit_joins(made.state.clips(), reader, recording.track.grid)
+        grid = recording.track.grid
+        refined = refine_boundaries(made.state.clips(), reader, grid)
+        fitted = fit_joins(refined.clips, reader, grid)
     return Edited(fitted.clips, time.process_time() - started_s)
 
 

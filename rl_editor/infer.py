@@ -16,6 +16,7 @@ from rl_editor import audio, checkpoint, notes, report
 from rl_editor.analysis import analyze, schema_name
 from rl_editor.audio_containers import check_file
 from rl_editor.beats import check_hints
+from rl_editor.boundary_refinement import refine_boundaries
 from rl_editor.cache import Cache
 from rl_editor.calibration import Calibration
 from rl_editor.conversion import OutputFormat
@@ -218,7 +219,8 @@ def _decision_list(
 ) -> EditDecisionList:
     progress.stage("join", 0.0)
     with audio.AudioReader(source) as reader:
-        fitted = fit_joins(made.state.clips(), reader, track.grid)
+        refined = refine_boundaries(made.state.clips(), reader, track.grid)
+        fitted = fit_joins(refined.clips, reader, track.grid)
     samples = timeline_length(fitted.clips, track.sample_rate)
     return EditDecisionList(
         source=Source(

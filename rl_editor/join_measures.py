@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.edl import Join
+from rl_editor.edl import Clip, Join
 from rl_editor.grid import BeatGrid
 from rl_editor.render import SampleReader
 from rl_editor.units import seconds_to_samples
@@ -167,6 +167,29 @@ def offset_between(before_s: Values, after_s: Values) -> Values:
     It is 0 where `beat_offsets` found no onset on either side: there the grid is all that is known.
     """
     return np.where((before_s != 0.0) & (after_s != 0.0), after_s - before_s, 0.0)
+
+
+def beat_error_ms(before: Clip, after: Clip, overlap_s: float, grid: BeatGrid) -> float:
+    """Return how much later the next beat comes than the beats before the join lead, in ms.
+
+    It is at most half a beat either way, and 0 where a side plays backwards.
+    """
+    if before.reverse or after.reverse:
+        return 0.0
+    end_s = before.source_end_s - overlap_s / 2 * before.rate
+    start_s = after.source_start_s + overlap_s / 2 * after.rate
+    expected_s, period_s = _next_beat(end_s - 1e-6, grid)
+    heard_s, _ = _next_beat(start_s + 1e-6, grid)
+    period_s /= before.rate
+    error_s = heard_s / after.rate - expected_s / before.rate
+    return 1000.0 * float((error_s + period_s / 2) % period_s - period_s / 2)
+
+
+def _next_beat(time_s: float, grid: BeatGrid) -> tuple[float, float]:
+    """Return the time from here to the next beat, and the length of the beat that is heard."""
+    beat = grid.beat_at(time_s)
+    edges_s = grid.edges_s
+    return float(edges_s[beat + 1]) - time_s, float(edges_s[beat + 1] - edges_s[beat])
 
 
 def read_mono(reader: SampleReader, start: int, stop: int) -> NDArray[np.float32]:

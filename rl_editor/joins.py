@@ -1,12 +1,14 @@
 """Where exactly, and how, each clip goes over into the next.
 
-In: clips with hard cuts on beats, back to back, and the samples of their source. Out: clips with
+In: clips with hard cuts, back to back, and the samples of their source. Out: clips with
 crossfades on whole samples, and a measured `Join` for each place where the source is left.
 
 Where two passages at their own speed meet, the cut moves, on both sides alike, to where they
 continue each other best (`join_search`), so the output's length and the beat change by no more
 than the fine alignment. Where both sides are the same stretch of source with different
 processing, or one is stretched, shifted in pitch or reversed, the cut stays and is crossfaded.
+A cut beside its beat was put where the sound changes (`boundary_refinement`): it moves by 20 ms
+at most.
 Fades that the editor asked for stay; a hard edge into silence gets a short declick fade.
 """
 
@@ -26,6 +28,7 @@ from rl_editor.join_measures import (
     INAUDIBLE,
     NEIGHBOURHOOD_S,
     Reference,
+    beat_error_ms,
     beat_offsets,
     is_within_limits,
     measure,
@@ -46,6 +49,8 @@ MIN_CROSSFADE_S = 0.003
 MAX_ALIGNMENT_S = 0.02
 CLIP_MARGIN_S = 0.08
 """What stays of a short clip beside the middle when both of its ends move inwards."""
+MAX_PLACED_SHIFT_S = 0.02
+"""Movement of a cut that does not lie on its beat."""
 N_PLACES = 3
 """Places to try for each join."""
 
@@ -70,7 +75,7 @@ def fit_joins(clips: Sequence[Clip], reader: SampleReader, grid: BeatGrid) -> Jo
     The output's length changes by the alignments, 20 ms at most for each join.
 
     Args:
-        clips: in output order; hard cuts on beats, back to back.
+        clips: in output order; hard cuts, back to back.
         reader: the samples of the source.
         grid: beats of the source.
     """
@@ -144,7 +149,7 @@ def _chosen_joins(
     """
     ordinary = ordinary_beat_changes(reader, grid)
     chosen: list[tuple[Place, Join]] = []
-    for pair, offset_s in zip(pairs, _beat_offsets(pairs, reader).tolist(), strict=True):
+    for pair, offset_s in zip(pairs, _beat_offsets(pairs, reader, grid).tolist(), strict=True):
         places = _candidates(*pair, reader, grid, offset_s)
         joins = _measured(pair, places, reader, ordinary, offset_s)
         chosen.append(min(zip(places, joins, strict=True), key=lambda tried: _excess(tried[1])))
@@ -179,14 +184,27 @@ def _excess(join: Join) -> float:
     return max(getattr(join, f"{name}_percentile") for name in INAUDIBLE)
 
 
-def _beat_offsets(pairs: Sequence[tuple[Clip, Clip]], reader: SampleReader) -> NDArray[np.float64]:
-    """Return how much too late the beat after each cut would come, in s of the output."""
+def _beat_offsets(
+    pairs: Sequence[tuple[Clip, Clip]], reader: SampleReader, grid: BeatGrid
+) -> NDArray[np.float64]:
+    """Return how much too late the beat after each cut would come, in s of the output.
+
+    Beside the beat the grid says it, since there is no onset to measure.
+    """
+    on_beat = np.array([_is_on_beats(left, right, grid) for left, right in pairs])
+    by_grid_s = np.array([beat_error_ms(left, right, 0.0, grid) for left, right in pairs]) / 1000.0
     before_s = beat_offsets(reader, np.array([left.source_end_s for left, _ in pairs]))
     after_s = beat_offsets(reader, np.array([right.source_start_s for _, right in pairs]))
     backwards = np.array([left.reverse or right.reverse for left, right in pairs])
     rates = np.array([(left.rate, right.rate) for left, right in pairs])
     offsets_s = offset_between(before_s / rates[:, 0], after_s / rates[:, 1])
-    return np.where(backwards, 0.0, offsets_s)
+    return np.where(backwards, 0.0, np.where(on_beat, offsets_s, by_grid_s))
+
+
+def _is_on_beats(left: Clip, right: Clip, grid: BeatGrid) -> bool:
+    """Return whether both sides of a join were cut on beats."""
+    times_s = np.array([left.source_end_s, right.source_start_s])
+    return bool(np.all(np.abs(times_s[:, None] - grid.edges_s).min(axis=1) < 1e-3))
 
 
 def _candidates(
@@ -219,6 +237,8 @@ def _room(left: Clip, right: Clip, reader: SampleReader, grid: BeatGrid, offset_
     )
     before, after = grid.beat_at(left.source_end_s - 1e-3), grid.beat_at(right.source_start_s)
     half_beat = round(0.5 * sr * float(min(grid.durations_s[before], grid.durations_s[after])))
+    if not _is_on_beats(left, right, grid):
+        half_beat = round(MAX_PLACED_SHIFT_S * sr)
     margin, edge = round(CLIP_MARGIN_S * sr), round(MIN_CROSSFADE_S * sr)
     max_alignment = round(MAX_ALIGNMENT_S * sr)
     shift_min = -min(half_beat, max(0, (left_stop - left_start) // 2 - margin))

@@ -25,6 +25,7 @@ from benchmarks.development.truth_file import Described, read_truths
 from rl_editor import audio, checkpoint
 from rl_editor.analysis import analyze
 from rl_editor.baselines import keep_all
+from rl_editor.boundary_refinement import refine_boundaries
 from rl_editor.cache import Cache
 from rl_editor.edit_state import EditState
 from rl_editor.edl import Clip
@@ -59,6 +60,7 @@ def score_case(job: tuple[Described, str, bool]) -> Row:
     clips = decided(track, checkpoint_path)
     if fits_joins:
         with audio.AudioReader(case.path) as reader:
+            clips = refine_boundaries(clips, reader, track.grid).clips
             clips = fit_joins(clips, reader, track.grid).clips
     truth = case.truth
     return Row(
