@@ -2,8 +2,9 @@
 
     python -m benchmarks.learning DATA_DIR --out models/learning
 
-For each seed an editor is cloned, another is trained by PPO from scratch, the cloned one is
-improved by PPO, and for comparison another one is cloned with twice the passes. All are judged by
+For each seed an editor is cloned, another is trained by PPO from scratch, and the cloned one is
+improved by PPO; for comparison it also goes through the same run without PPO's own loss, so that it
+is cloned for as long. All are judged by
 the last weights (no choice by the held-out sessions) on the pieces that the runs held out: by the
 edits that users get (the planner's), by the likeliest action at each step, and by actions drawn as
 the policy says. Runs that were stopped go on; editors that lie in the folder are only judged.
@@ -122,12 +123,16 @@ def edits_of(editor: Checkpoint, tasks: Sequence[Task], way: str) -> list[EditSt
 
 
 def trained(config: TrainConfig, folder: Path, path: Path) -> Path:
-    """Train in a folder, unless `path` exists; return `path`, the last weights of the run."""
+    """Train in a folder, unless `path` exists; return `path`, the last weights of the run.
+
+    A run with a `checkpoint` begins with its weights.
+    """
     from rl_editor.run_folder import LATEST
     from rl_editor.train import train
 
     if not path.exists():
-        train(Config(train=dataclasses.replace(config, save_dir=str(folder))))
+        start = None if config.checkpoint is None else load(config.checkpoint)
+        train(Config(train=dataclasses.replace(config, save_dir=str(folder))), start)
         shutil.copy(folder / LATEST, path)
     return path
 
@@ -135,14 +140,14 @@ def trained(config: TrainConfig, folder: Path, path: Path) -> Path:
 def editors_of(seed: int, settings: TrainConfig, out: Path) -> dict[str, Path]:
     """Return the paths of the editors of one seed, trained where they are missing."""
     mine = dataclasses.replace(settings, seed=seed)
-    cloning = dataclasses.replace(mine, epochs=0)
-    longer = dataclasses.replace(cloning, bc_epochs=2 * mine.bc_epochs)
     names = {way: out / f"{way.replace(', ', '-').replace(' ', '-')}-{seed}.pt" for way in EDITORS}
-    both = out / f"run-{seed}"
+    cloned = trained(dataclasses.replace(mine, epochs=0), out / f"cloned-{seed}", names[CLONED])
+    improving = dataclasses.replace(mine, bc_epochs=0, checkpoint=str(cloned))
+    without = dataclasses.replace(improving, policy_coef=0.0)
     return {
-        CLONED: trained(cloning, both, names[CLONED]),
-        IMPROVED: trained(mine, both, names[IMPROVED]),
-        LONGER: trained(longer, out / f"longer-{seed}", names[LONGER]),
+        CLONED: cloned,
+        IMPROVED: trained(improving, out / f"improved-{seed}", names[IMPROVED]),
+        LONGER: trained(without, out / f"longer-{seed}", names[LONGER]),
         SCRATCH: trained(
             dataclasses.replace(mine, bc_epochs=0, bc_coef=0.0),
             out / f"scratch-{seed}",
@@ -206,11 +211,11 @@ def main() -> None:
     parser.add_argument("data_dir", help="training folder")
     parser.add_argument("--out", type=Path, required=True, help="folder for the trained editors")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--passes", type=int, default=12, help="of cloning")
-    parser.add_argument("--epochs", type=int, default=60, help="updates of PPO")
-    parser.add_argument("--lr", type=float, default=3e-4, help="of PPO")
+    parser.add_argument("--passes", type=int, default=20, help="of cloning")
+    parser.add_argument("--epochs", type=int, default=100, help="updates of PPO")
+    parser.add_argument("--lr", type=float, default=2e-4, help="of PPO")
     parser.add_argument("--n_envs", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=384)
+    parser.add_argument("--steps", type=int, default=192)
     parser.add_argument("--ppo_epochs", type=int, default=2)
     parser.add_argument("--validation_share", type=float, default=0.2)
     arguments = parser.parse_args()

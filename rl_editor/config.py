@@ -195,7 +195,10 @@ class TrainConfig(_Checked):
     bc_lr: float = _number(1e-3, above=0, most=1)
     """Peak learning rate of behavioural cloning, in (0, 1]."""
     bc_coef: float = _number(0.5, least=0)
-    """Weight of the cloning loss in PPO at the start, at least 0; fades to 0 half way."""
+    """Weight of the cloning loss in PPO, at the start; at least 0."""
+    bc_fade: float = _number(0.0, least=0, most=1)
+    """Share of that weight that is lost by the end, in a straight line, in [0, 1].
+    A policy that loses it drifts to short, timid actions and loses what planned edits gain."""
     sessions_per_reference: int = _number(3, least=0)
     """Sessions made out of each finished track in reference/; at least 0."""
     validation_share: float = _number(0.15, least=0, below=1)
@@ -224,6 +227,8 @@ class TrainConfig(_Checked):
     stable_entropy_coef: float = _number(0.01, least=0)
     """The same for a stable policy: at the end, and at once where it was cloned or given and is
     sure of what it does; at least 0. At 0.5 what PPO adds to cloning was lost."""
+    policy_coef: float = _number(1.0, least=0)
+    """Weight of PPO's clipped loss, at least 0; 0 shows what the rest of a run does."""
     value_coef: float = _number(0.5, least=0)
     """Weight of the value function's loss; at least 0."""
     tempo_coef: float = _number(0.2, least=0)

@@ -233,8 +233,9 @@ class PPO:
         loss, numbers = torch.zeros((), device=self.inputs.device), dict.fromkeys(LOGGED, 0.0)
         if len(rows):
             part = losses(self.agent, self.inputs, batch, rows, self.config.clip_coef)
+            policy_loss = self.config.policy_coef * part.policy
             value_loss = self.config.value_coef * part.value
-            loss = share * (part.policy + value_loss - entropy_coef * part.entropy)
+            loss = share * (policy_loss + value_loss - entropy_coef * part.entropy)
             of_losses = (part.policy.item(), part.value.item(), part.entropy.item(), 0.0)
             logged = (*of_losses, part.approx_kl, part.clip_fraction, *part.head_entropy.values())
             numbers = {n: share * value for n, value in zip(LOGGED, logged, strict=True)}

@@ -277,8 +277,8 @@ def learning_rate(config: TrainConfig, epoch: int) -> float:
 
 
 def cloning_coef(config: TrainConfig, epoch: int) -> float:
-    """Return the weight of the cloning loss: `bc_coef` at first, 0 from half way on."""
-    return config.bc_coef * max(0.0, 1.0 - 2.0 * epoch / config.epochs)
+    """Return the weight of the cloning loss: `bc_coef`, less `bc_fade` of it by the end."""
+    return config.bc_coef * (1.0 - config.bc_fade * epoch / config.epochs)
 
 
 def entropy_coef(config: TrainConfig, epoch: int, is_stable: bool) -> float:
@@ -329,8 +329,8 @@ def _examples(run: Run) -> list[CloningExample]:
 def _cloning_loss(run: Run, examples: Sequence[CloningExample]) -> Any:
     """Return the losses that PPO is joined by, of a few demonstrations: a scalar tensor.
 
-    The cloning loss fades, the auxiliary ones stay: the reasons that users read come from one of
-    them. Of several processes each returns its share.
+    The cloning loss may fade, the auxiliary ones stay: the reasons that users read come from one
+    of them. Of several processes each returns its share.
     """
     import torch
 

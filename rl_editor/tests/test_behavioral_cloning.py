@@ -16,6 +16,7 @@ from rl_editor.behavioral_cloning import (
     clone,
     cloning_loss,
     every_beat,
+    log_size_weights,
 )
 from rl_editor.cloning_examples import (
     example,
@@ -134,7 +135,15 @@ def test_acceptable_sizes_stay_inside_the_passage(two_copies):
     assert not right[22, 0, Size.TWO_BARS]
 
 
-def test_the_loss_is_the_negative_log_probability_of_all_right_actions(two_copies, monkeypatch):
+def test_the_largest_right_size_weighs_most():
+    right = np.zeros((2, 2, 5), dtype=bool)
+    right[0, 0, :3] = right[0, 1, 1] = right[1, 1, :] = True
+    weights = np.exp(log_size_weights(right))
+    assert weights[0, 0, :3] == pytest.approx([1 / 2.25, 1 / 1.5, 1])
+    assert weights[1, 0, [0, 4]] == pytest.approx([1.5**-4, 1])
+
+
+def test_the_loss_is_the_negative_log_of_the_weighted_right_probability(two_copies, monkeypatch):
     torch.manual_seed(0)
     agent = Agent(AgentConfig(hidden_dim=24, dilations=(1,)), N_INPUTS).eval()
     item = prepared(two_copies)
@@ -145,9 +154,11 @@ def test_the_loss_is_the_negative_log_probability_of_all_right_actions(two_copie
     encoded = agent.encode([item.inputs])
     loss = cloning_loss(agent, encoded, [item], [np.random.default_rng(0)]) / item.weight.sum()
     step = every_beat(item.table, 0, item.wanted, None, torch.device("cpu"))
-    types = agent.distribution(encoded, step)[0].types.detach().exp().numpy()
-    # every size of KEEP and of CUT is right, so the set's probability is p(KEEP) + p(CUT)
-    expected = np.average(-np.log(types[:, 0] + types[:, 1]), weights=item.weight)
+    distribution, _ = agent.distribution(encoded, step)
+    pairs = distribution.types[:, :2, None] + distribution.sizes[:, :2]
+    probability = pairs.detach().exp().numpy() @ 1.5 ** np.arange(-4.0, 1.0)
+    # every size of KEEP and of CUT is right
+    expected = np.average(-np.log(probability.sum(axis=1)), weights=item.weight)
     assert loss.item() == pytest.approx(expected, rel=1e-5)
     loss.backward()
     assert all(torch.isfinite(p.grad).all() for p in agent.parameters() if p.grad is not None)
@@ -305,7 +316,7 @@ def test_cloning_memorises_an_edit_with_effects():
     torch.manual_seed(0)
     config = Config(
         agent=AgentConfig(hidden_dim=32, dilations=(1, 2), dropout=0.0),
-        train=TrainConfig(bc_epochs=80, bc_lr=5e-3),
+        train=TrainConfig(bc_epochs=140, bc_lr=5e-3),
     )
     agent, track = Agent(config.agent, N_INPUTS), made_up_track(64)
     made, normalisation = edit_with_effects(track), Normalisation.fit([track])

@@ -267,6 +267,16 @@ def test_an_update_changes_the_policy_and_logs_finite_numbers(setting):
     assert numbers["explained_variance"] <= 1.0
 
 
+def test_without_weights_nothing_is_learnt(setting):
+    agent, _, inputs, environment = setting
+    rollout = roll(agent, inputs, environment, 32)
+    before = {name: weight.copy() for name, weight in agent.arrays().items()}
+    config = TrainConfig(policy_coef=0.0, value_coef=0.0, ppo_epochs=1)
+    optimizer = torch.optim.Adam(agent.parameters(), lr=1e-2)
+    PPO(agent, optimizer, inputs, config).update(rollout, np.random.default_rng(0), 0.0)
+    assert all(np.array_equal(before[name], weight) for name, weight in agent.arrays().items())
+
+
 def test_updates_stop_at_the_target_kl(setting):
     agent, _, inputs, environment = setting
     config = TrainConfig(ppo_epochs=50, target_kl=1e-4, minibatches=1)
