@@ -1,4 +1,4 @@
-"""What PPO adds to cloning: editors trained three ways, judged on held-out sessions.
+"""What PPO adds to cloning: editors trained four ways, judged on held-out sessions.
 
     python -m benchmarks.learning DATA_DIR --out models/learning
 
@@ -35,7 +35,7 @@ from rl_editor.numpy_policy import NumpyPolicy
 from rl_editor.planner import plan
 from rl_editor.reward_tables import RewardTables
 from rl_editor.rewards import REWARD_TERMS, total_rewards
-from rl_editor.training_data import TrainingData, load_training_data
+from rl_editor.training_data import load_training_data
 from rl_editor.vector_environment import EditingProblem, Task, VectorEnvironment
 
 if TYPE_CHECKING:
@@ -174,12 +174,15 @@ def table(scores: Scores) -> str:
 
 
 def gains(scores: Scores) -> str:
-    """Return what PPO added to cloning, session by session, with its standard error."""
+    """Return what PPO added to cloning, session by session, with its standard error.
+
+    Sessions of one piece and of several seeds count as independent, so the error is a little small.
+    """
     lines = []
     for other in (CLONED, LONGER):
         for way in WAYS:
             pairs = zip(scores[IMPROVED][way], scores[other][way], strict=True)
-            gained = np.mean([a[:, :2] - b[:, :2] for a, b in pairs], axis=0)
+            gained = np.concatenate([a[:, :2] - b[:, :2] for a, b in pairs])
             error = gained.std(axis=0, ddof=1) / np.sqrt(len(gained))
             cells = [
                 f"{name} {mean:+.3f} +- {e:.3f}"
@@ -189,12 +192,15 @@ def gains(scores: Scores) -> str:
     return "\n".join(lines)
 
 
-def compare(data: TrainingData, arguments: argparse.Namespace, settings: TrainConfig) -> None:
+def compare(arguments: argparse.Namespace, settings: TrainConfig) -> None:
     """Train what is missing, judge everything, print the tables and write them as JSON."""
-    tasks = [task for task in data.validation if task.demonstration is not None]
-    print(f"{len(data.train)} sessions to learn from, {len(tasks)} held out", flush=True)
     scores: Scores = {name: {way: [] for way in WAYS} for name in EDITORS}
     for seed in arguments.seeds:
+        # which pieces are held out depends on the seed, as it does in the run
+        config = Config(train=dataclasses.replace(settings, seed=seed))
+        data = load_training_data(config, print)
+        tasks = [task for task in data.validation if task.demonstration is not None]
+        print(f"{len(data.train)} sessions to learn from, {len(tasks)} held out", flush=True)
         for name, path in editors_of(seed, settings, arguments.out).items():
             for way in WAYS:
                 scores[name][way].append(judged(edits_of(load(path), tasks, way), tasks))
@@ -233,8 +239,7 @@ def main() -> None:
     )
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
-        data = load_training_data(Config(train=settings), print)
-        compare(data, arguments, settings)
+        compare(arguments, settings)
     except UserError as error:
         sys.exit(str(error))
 

@@ -129,7 +129,7 @@ def of_agent(
     ppo = PPO(cast(Agent, agent), optimizer, inputs, config)
     generator, rng = torch.Generator().manual_seed(SEED), np.random.default_rng(SEED)
     clock = StageClock()
-    environment.seed(episode_seeds(SEED, 0, config.n_envs, config.group_size))
+    environment.seed(episode_seeds(SEED, slice(0, config.n_envs), config.group_size))
     seen = environment.reset()
 
     def encode_stage() -> str:

@@ -232,7 +232,6 @@ class Cloning:
             rng: order, augmentation, outputs so far.
         """
         train, agent = self._config.train, self._agent
-        device = next(agent.parameters()).device
         agent.train()
         order = rng.permutation(len(self.items))
         processes = self._descent.processes
@@ -240,7 +239,7 @@ class Cloning:
         for start in range(0, len(self.items), train.bc_batch_tracks):
             batch = [self.items[i] for i in order[start : start + train.bc_batch_tracks]]
             batch = [with_another(item, self.items, rng) for item in batch]
-            loss = partial(batch_loss, agent, batch, self._config, rng, device, processes)
+            loss = partial(batch_loss, agent, batch, self._config, rng, processes)
             lr = float(self.schedule.get_last_lr()[0])
             share = partial(_with_its_value, loss)
             numbers = self._descent.step(self.optimizer, train.max_grad_norm, share)
@@ -298,7 +297,6 @@ def batch_loss(
     batch: Sequence[CloningExample],
     config: Config,
     rng: np.random.Generator,
-    device: torch.device,
     processes: Processes = ALONE,
     cloning_weight: float = 1.0,
 ) -> Tensor:
@@ -308,6 +306,7 @@ def batch_loss(
     means over the whole batch. Augmentation, outputs so far and dropout of a demonstration are
     drawn from a seed of its own, so they are the same whoever computes it.
     """
+    device = next(agent.parameters()).device
     seeds = rng.integers(2**63, size=len(batch)).tolist()
     own = processes.own([len(item.wanted) for item in batch])
     items = [batch[place] for place in own]
@@ -318,7 +317,8 @@ def batch_loss(
             [_encoded(agent, item, rng, device) for item, rng in zip(items, rngs, strict=True)]
         )
         weight = max(1.0, sum(float(item.weight.sum()) for item in batch))
-        loss = cloning_weight * cloning_loss(agent, encoded, items, rngs) / weight
+        if cloning_weight > 0.0:
+            loss = cloning_weight * cloning_loss(agent, encoded, items, rngs) / weight
         loss = loss + _auxiliary_loss(agent, encoded, items, batch, config.train)
     for choices in processes.gather({place: batch[place].own for place in own}):
         for place, choice in choices.items():

@@ -244,7 +244,8 @@ class TrainConfig(_Checked):
     max_grad_norm: float = _number(0.5, above=0)
     """Longest gradient that is taken, above 0."""
     target_kl: float = _number(0.03, above=0)
-    """Change of the policy, nats, after which a rollout is left; above 0."""
+    """No further pass over a rollout begins once the mean change of the policy in a pass, nats, is
+    one and a half times this; above 0."""
 
 
 @dataclass(frozen=True)

@@ -42,13 +42,15 @@ class Batch:
 
     Attributes:
         rollout: the experience.
-        advantage: [B] float32, of standard deviation 1.
+        advantage: [B] float32, of standard deviation 1 where it is known.
         returns: [B] float32, targets of the value function.
+        credited: share of the rows whose advantage is known; the others have 0.
     """
 
     rollout: Rollout
     advantage: NDArray[np.float32]
     returns: NDArray[np.float32]
+    credited: float = 1.0
 
     @classmethod
     def from_rollout(cls, rollout: Rollout, config: TrainConfig) -> Batch:
@@ -58,13 +60,14 @@ class Batch:
         value function only where no episode of the rollout has any.
         """
         estimates = advantages(rollout, config.gamma, config.gae_lambda)
-        returns = estimates + rollout.value
-        centred = estimates - estimates.mean()
+        returns = (estimates + rollout.value).reshape(-1)
         if config.group_size > 1 and config.gae_lambda == 1.0:
-            by_group = group_advantages(rollout, config.gamma)
-            centred = by_group if by_group.any() else centred
-        normalised = centred / (centred.std() + 1e-8)
-        return cls(rollout, normalised.reshape(-1), returns.reshape(-1))
+            by_group, is_known = group_advantages(rollout, config.gamma)
+            if is_known.any():
+                normalised = by_group / (by_group[is_known].std() + 1e-8)
+                return cls(rollout, normalised.reshape(-1), returns, float(is_known.mean()))
+        normalised = (estimates - estimates.mean()) / (estimates.std() + 1e-8)
+        return cls(rollout, normalised.reshape(-1), returns)
 
 
 @dataclass(frozen=True)
@@ -217,6 +220,7 @@ class PPO:
             **means,
             "gradient_norm_max": max(log["gradient_norm"]),
             "explained_variance": explained_variance(rollout, batch),
+            "credited": batch.credited,
             "samples/update": float(n_rows),
         }
 

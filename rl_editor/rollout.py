@@ -26,7 +26,7 @@ from rl_editor.episode_state import EpisodeState
 from rl_editor.episodes import EpisodeResult, Observations, StepResult
 from rl_editor.policy_inputs import Normalisation
 from rl_editor.subprocess_vec_env import SubprocessVectorEnvironment
-from rl_editor.vector_environment import Task, VectorEnvironment
+from rl_editor.vector_environment import Seed, Task, VectorEnvironment
 
 
 class Environment(Protocol):
@@ -60,8 +60,12 @@ class EpisodeShare:
     ) -> None:
         """Take the episodes of `environment` as this process's share."""
         self.n_envs, self.processes, self._environment = environment.n_envs, processes, environment
-        first, n_all = processes.rank * self.n_envs, processes.count * self.n_envs
-        self.part = BatchPart(slice(first, first + self.n_envs), n_all)
+        n_all = processes.count * self.n_envs
+        self.part = BatchPart(processes.part(n_all), n_all)
+
+    def seed(self, seeds: Sequence[Seed]) -> None:
+        """Take the random numbers of each episode of the share from its own seed from now on."""
+        self._environment.seed(seeds)
 
     def reset(self) -> Observations:
         """Return the first observations."""
@@ -84,12 +88,18 @@ class EpisodeShare:
         self._environment.close()
 
 
-def episode_seeds(seed: int, first: int, count: int, group_size: int) -> list[tuple[int, int]]:
-    """Return the seeds of episodes `first` to `first + count` - 1 of a run.
+def episode_seeds(
+    seed: int, episodes: slice, group_size: int, update: int = 0
+) -> list[tuple[int, int, int]]:
+    """Return the seeds of some of the episodes of a run.
 
-    Episodes of one group draw the same recordings and the same wishes, one after the other.
+    Episodes of one group draw the same recordings and the same wishes, one after the other. Since
+    some get through them faster, they are seeded anew for each update, or after many updates
+    hardly any would have others like it.
     """
-    return [(seed, (first + e) // group_size) for e in range(count)]
+    return [
+        (seed, update, episode // group_size) for episode in range(episodes.start, episodes.stop)
+    ]
 
 
 class TaskInputs:
@@ -174,6 +184,7 @@ class Rollout:
         observations: [B] rows, row t * E + e.
         actions: [B, 3] int64.
         log_prob: [B] float32, under the policy that acted.
+        entropy: [T, E] float32, of the policy that acted, as a share of its maximum.
         value: [T, E] float32, expected return before the step.
         next_value: [T, E] float32, expected return after it: of the same episode, so 0 where it
             terminated and the value of its last observation where it was truncated.
@@ -185,6 +196,7 @@ class Rollout:
     observations: Observations
     actions: NDArray[np.int64]
     log_prob: NDArray[np.float32]
+    entropy: NDArray[np.float32]
     value: NDArray[np.float32]
     next_value: NDArray[np.float32]
     reward: NDArray[np.float32]
@@ -215,6 +227,7 @@ class Rollout:
             ),
             actions=of("actions", is_flat=True),
             log_prob=of("log_prob", is_flat=True),
+            entropy=of("entropy"),
             value=of("value"),
             next_value=of("next_value"),
             reward=of("reward"),
@@ -265,6 +278,7 @@ def collect(
         observations=Observations.join(seen),
         actions=torch.cat([out.actions for out in acted]).cpu().numpy(),
         log_prob=torch.cat([out.log_prob for out in acted]).cpu().numpy(),
+        entropy=np.stack([out.entropy.cpu().numpy() for out in acted]),
         value=value,
         next_value=next_value,
         reward=np.stack([r.reward for r in results]),
@@ -313,13 +327,16 @@ def advantages(rollout: Rollout, gamma: float, gae_lambda: float) -> NDArray[np.
     return estimates
 
 
-def group_advantages(rollout: Rollout, gamma: float) -> NDArray[np.float32]:
-    """Return [T, E] how much more than its like each episode earned.
+def group_advantages(
+    rollout: Rollout, gamma: float
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return [T, E] how much more than its like each episode earned, and which steps that says of.
 
     The baseline of an episode is the mean of what the others with the same task and target earned
     that ended in the rollout (leave-one-out; Kool et al., "Buy 4 REINFORCE Samples, Get a Baseline
     for Free!", 2019). How hard a recording is cancels out, which a value function would have to
-    learn first. 0 where an episode has no such others, has not ended or was not paid.
+    learn first. Nothing is said, and 0 returned, of an episode that has no such others, has not
+    ended or was not paid, and of what it did in earlier rollouts.
     """
     earned: dict[tuple[int, float | None], list[float]] = {}
     for result in rollout.finished:
@@ -327,6 +344,7 @@ def group_advantages(rollout: Rollout, gamma: float) -> NDArray[np.float32]:
             like = (result.task, result.target_keep_ratio)
             earned.setdefault(like, []).append(result.reward.total)
     estimates = np.zeros(rollout.ended.shape, dtype=np.float32)
+    is_known = np.zeros(rollout.ended.shape, dtype=bool)
     begins = np.zeros(rollout.ended.shape[1], dtype=np.int64)
     ends = zip(*np.nonzero(rollout.ended), strict=True)
     for (step, episode), result in zip(ends, rollout.finished, strict=True):
@@ -339,4 +357,5 @@ def group_advantages(rollout: Rollout, gamma: float) -> NDArray[np.float32]:
             others = (sum(all_of_these) - own) / (len(all_of_these) - 1)
             discounts = gamma ** np.arange(step - begin, -1, -1)
             estimates[begin : step + 1, episode] = discounts * (own - others)
-    return estimates
+            is_known[begin : step + 1, episode] = True
+    return estimates, is_known

@@ -23,7 +23,7 @@ from rl_editor.episodes import Observations
 from rl_editor.training_data import TrainingData
 from rl_editor.vector_environment import Task
 
-VERSION = 3
+VERSION = 4
 """Of what `capture` keeps; a state of another version only gives its policy."""
 
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rl_editor.config import Config, TrainConfig
 from rl_editor.errors import UserError
@@ -31,6 +31,8 @@ from rl_editor.training_flags import missing_package, parse
 from rl_editor.vector_environment import EditingProblem, VectorEnvironment
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from rl_editor.checkpoint import Checkpoint
     from rl_editor.cloning_examples import CloningExample
     from rl_editor.distributed import Processes
@@ -239,12 +241,14 @@ def _improve(run: Run, log: RunLog) -> None:
         run.boundary("ppo", learner, log)
         while run.epoch < config.epochs:
             watch = Stopwatch()
+            environment.seed(_episode_seeds(run, run.epoch + 1))
             inputs.vary(int(run.rng.integers(2**63)))
             optimizer.param_groups[0]["lr"] = learning_rate(config, run.epoch)
             with watch.stage("rollout"):
                 rollout, observations = collect(
                     run.agent, environment, observations, inputs, config.steps, generator
                 )
+            run.judge_stability(float(rollout.entropy.mean()))
             with watch.stage("update"):
                 numbers = ppo.update(
                     rollout,
@@ -256,7 +260,6 @@ def _improve(run: Run, log: RunLog) -> None:
             numbers["samples/rollout"] = float(len(rollout.actions))
             numbers["lr"] = learning_rate(config, run.epoch)
             run.epoch += 1
-            run.judge_stability(numbers["entropy"])
             warning = collapse.see(rollout.actions, rollout.finished)
             if warning is not None:
                 run.view.say(warning)
@@ -299,21 +302,29 @@ def _environment(
     run: Run,
 ) -> VectorEnvironment | SubprocessVectorEnvironment | EpisodeShare:
     """Return this process's share of the training environment, in the process or in workers."""
-    from rl_editor.rollout import EpisodeShare, episode_seeds
+    from rl_editor.rollout import EpisodeShare
     from rl_editor.subprocess_vec_env import SubprocessVectorEnvironment
 
     problem = EditingProblem(run.data.train, run.config.episode, run.config.reward)
     config, processes = run.config.train, run.processes
-    n_envs = config.n_envs // processes.count
+    part = processes.part(config.n_envs)
+    n_envs = part.stop - part.start
     environment: VectorEnvironment | SubprocessVectorEnvironment
     if config.subprocess:
         n_workers = processes.n_workers
         environment = SubprocessVectorEnvironment(problem, n_envs, config.seed, n_workers)
     else:
         environment = VectorEnvironment(problem, n_envs, config.seed)
-    first = processes.rank * n_envs
-    environment.seed(episode_seeds(config.seed, first, n_envs, config.group_size))
+    environment.seed(_episode_seeds(run, run.epoch))
     return environment if processes.count == 1 else EpisodeShare(environment, processes)
+
+
+def _episode_seeds(run: Run, update: int) -> list[tuple[int, int, int]]:
+    """Return the seeds of this process's episodes that begin in an update."""
+    from rl_editor.rollout import episode_seeds
+
+    config = run.config.train
+    return episode_seeds(config.seed, run.processes.part(config.n_envs), config.group_size, update)
 
 
 def _examples(run: Run) -> list[CloningExample]:
@@ -326,7 +337,7 @@ def _examples(run: Run) -> list[CloningExample]:
     ]
 
 
-def _cloning_loss(run: Run, examples: Sequence[CloningExample]) -> Any:
+def _cloning_loss(run: Run, examples: Sequence[CloningExample]) -> Tensor:
     """Return the losses that PPO is joined by, of a few demonstrations: a scalar tensor.
 
     The cloning loss may fade, the auxiliary ones stay: the reasons that users read come from one
@@ -343,7 +354,7 @@ def _cloning_loss(run: Run, examples: Sequence[CloningExample]) -> Any:
     n_tracks = min(run.config.train.bc_batch_tracks, len(examples))
     batch = [examples[i] for i in run.rng.choice(len(examples), n_tracks, replace=False)]
     run.agent.train()
-    loss = batch_loss(run.agent, batch, run.config, run.rng, device, run.processes, weight)
+    loss = batch_loss(run.agent, batch, run.config, run.rng, run.processes, weight)
     run.agent.eval()
     return loss
 

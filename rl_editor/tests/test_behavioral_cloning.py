@@ -172,9 +172,9 @@ def test_each_loss_of_a_batch_has_its_own_weight(two_copies):
 
     def loss_of(cloning_weight, **coefs):
         config = Config(train=TrainConfig(**(none | coefs)))
-        rng, cpu = np.random.default_rng(0), torch.device("cpu")
+        rng = np.random.default_rng(0)
         own = dataclasses.replace(item, own=item.own.copy())
-        return batch_loss(agent, [own], config, rng, cpu, cloning_weight=cloning_weight).item()
+        return batch_loss(agent, [own], config, rng, cloning_weight=cloning_weight).item()
 
     alone = {task: loss_of(0.0, **{f"{task}_coef": 1.0}) for task in TASKS}
     assert min(alone.values()) > 0.0

@@ -119,17 +119,18 @@ def test_shares_of_a_rollout_are_the_rollout(setting):
     agent, problem, inputs, _ = setting
     n_steps, seed = 40, 11
 
-    def play(environment):
+    def play(environment, episodes):
+        environment.seed(episode_seeds(seed, episodes, group_size=2))
         generator = torch.Generator().manual_seed(seed)
         return collect(agent, environment, environment.reset(), inputs, n_steps, generator)[0]
 
-    whole = play(VectorEnvironment(problem, 6, seed))
-    shares = []
-    for process in both():
-        environment = VectorEnvironment(problem, 3)
-        environment.seed(episode_seeds(seed, 3 * process.rank, 3, group_size=1))
-        shares.append(play(EpisodeShare(environment, process)))
-    joined = Rollout.join(shares)
+    whole = play(VectorEnvironment(problem, 6), slice(0, 6))
+    joined = Rollout.join(
+        [
+            play(EpisodeShare(VectorEnvironment(problem, 3), process), process.part(6))
+            for process in both()
+        ]
+    )
     assert len(joined.finished) > 6
     assert joined.finished == whole.finished
     np.testing.assert_array_equal(joined.actions, whole.actions)
@@ -137,7 +138,7 @@ def test_shares_of_a_rollout_are_the_rollout(setting):
     np.testing.assert_array_equal(joined.observations.task, whole.observations.task)
     np.testing.assert_array_equal(joined.reward, whole.reward)
     np.testing.assert_array_equal(joined.ended, whole.ended)
-    for name in ("log_prob", "value", "next_value"):
+    for name in ("log_prob", "entropy", "value", "next_value"):
         np.testing.assert_allclose(getattr(joined, name), getattr(whole, name), atol=1e-6)
 
 
@@ -203,7 +204,7 @@ def test_shares_of_a_cloning_loss_add_up_to_it(setting, n_items):
 
     def share_of(processes, items):
         rng = np.random.default_rng(4)
-        loss = batch_loss(agent, items, Config(agent=SMALL), rng, CPU, processes)
+        loss = batch_loss(agent, items, Config(agent=SMALL), rng, processes)
         return loss, {}
 
     made = [[example(t.demonstration, normalisation) for t in problem.tasks] for _ in range(3)]

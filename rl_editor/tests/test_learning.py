@@ -54,7 +54,7 @@ def learn(agent, problem, normalisation, config, seed, entropy_coef):
     """Return the mean reward of the episodes that ended in each of `config.epochs` rollouts."""
     tasks = problem.tasks
     environment = VectorEnvironment(problem, config.n_envs)
-    environment.seed(episode_seeds(seed, 0, config.n_envs, config.group_size))
+    environment.seed(episode_seeds(seed, slice(0, config.n_envs), config.group_size))
     inputs = TaskInputs(tasks, normalisation, CPU)
     ppo = PPO(agent, torch.optim.Adam(agent.parameters(), config.lr, eps=1e-5), inputs, config)
     generator, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)

@@ -33,6 +33,7 @@ def made_rollout(reward, value, next_value, ended):
         observations=no_observations(),
         actions=np.zeros((0, 3), dtype=np.int64),
         log_prob=np.zeros(0, dtype=np.float32),
+        entropy=np.zeros_like(value),
         value=value,
         next_value=next_value,
         reward=reward,
@@ -180,7 +181,12 @@ def test_advantages_are_normalised(setting, group_size):
     batch = Batch.from_rollout(rollout, config)
     if group_size == 1:
         assert batch.advantage.mean() == pytest.approx(0.0, abs=1e-5)
-    assert batch.advantage.std() == pytest.approx(1.0, abs=1e-3)
+    known = np.ones(batch.advantage.shape, dtype=bool)
+    if group_size > 1:
+        known = group_advantages(rollout, config.gamma)[1].reshape(-1)
+    assert batch.credited == known.mean() > 0.0
+    assert batch.advantage[known].std() == pytest.approx(1.0, abs=1e-3)
+    assert not batch.advantage[~known].any()
     of_value_function = advantages(rollout, config.gamma, config.gae_lambda) + rollout.value
     assert batch.returns == pytest.approx(of_value_function.reshape(-1))
 
@@ -198,21 +204,23 @@ def test_episodes_are_measured_by_others_of_the_same_task_and_target():
     nothing = np.zeros((3, 4))
     rollout = dataclasses.replace(made_rollout(nothing, nothing, nothing, ended), finished=finished)
     expected = [[2.0, 0.5, -2.5, 0.0], [2.0, 0.5, 0.0, 0.0], [0.0, 0.5, 0.0, 0.0]]
-    assert group_advantages(rollout, 1.0).tolist() == expected
-    discounted = group_advantages(rollout, 0.5)
+    estimates, is_known = group_advantages(rollout, 1.0)
+    assert estimates.tolist() == expected
+    assert is_known.tolist() == (np.array(expected) != 0.0).tolist()
+    discounted, _ = group_advantages(rollout, 0.5)
     assert discounted[:, 1].tolist() == [0.125, 0.25, 0.5]
     other_wish = (*finished[:3], result(1, 0, 0.5, 3.0))
-    apart = group_advantages(dataclasses.replace(rollout, finished=other_wish), 1.0)
+    apart, _ = group_advantages(dataclasses.replace(rollout, finished=other_wish), 1.0)
     assert apart[:, :3].tolist() == [[3.0, 0.0, -3.0], [3.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     unpaid = (*finished[:3], result(1, 0, None, None))
-    apart = group_advantages(dataclasses.replace(rollout, finished=unpaid), 1.0)
+    apart, _ = group_advantages(dataclasses.replace(rollout, finished=unpaid), 1.0)
     assert apart[:, :3].tolist() == [[3.0, 0.0, -3.0], [3.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
 
 
 def test_where_no_episode_has_others_the_value_function_is_the_measure(setting):
     agent, _, inputs, environment = setting
     rollout = roll(agent, inputs, environment, 1)
-    assert not group_advantages(rollout, 1.0).any()
+    assert not group_advantages(rollout, 1.0)[1].any()
     by_value = Batch.from_rollout(rollout, TrainConfig(group_size=1)).advantage
     assert np.array_equal(Batch.from_rollout(rollout, TrainConfig()).advantage, by_value)
 
@@ -220,7 +228,7 @@ def test_where_no_episode_has_others_the_value_function_is_the_measure(setting):
 def test_episodes_of_a_group_get_the_same_tasks_and_targets(setting):
     _, problem, _, _ = setting
     environment = VectorEnvironment(problem, 5)
-    environment.seed(episode_seeds(7, 3, 5, group_size=4))  # episodes 3 to 7: groups 0 1 1 1 1
+    environment.seed(episode_seeds(7, slice(3, 8), group_size=4))  # groups 0 1 1 1 1
     first, drawn = environment.reset(), []
     for _ in range(6):
         drawn.append(np.stack([first.task, first.target]))
@@ -229,6 +237,33 @@ def test_episodes_of_a_group_get_the_same_tasks_and_targets(setting):
     drawn = np.nan_to_num(np.array(drawn), nan=-1.0)
     assert (drawn[:, :, 1:] == drawn[:, :, 1:2]).all()
     assert (drawn[:, :, 0] != drawn[:, :, 1]).any()
+
+
+def test_episodes_that_all_earned_the_same_have_no_advantage():
+    """The value function is not asked then: nothing was better than anything else."""
+    paid = RewardBreakdown(5.0, {})
+    finished = tuple(EpisodeResult(e, 0, None, (), paid) for e in range(4))
+    value = np.random.default_rng(0).normal(size=(1, 4))
+    rollout = made_rollout(np.full((1, 4), 5.0), value, np.zeros((1, 4)), np.ones((1, 4), bool))
+    batch = Batch.from_rollout(dataclasses.replace(rollout, finished=finished), TrainConfig())
+    assert not batch.advantage.any()
+    assert batch.credited == 1.0
+
+
+def test_episodes_that_are_seeded_anew_for_each_update_stay_together(setting):
+    """Some episodes of a group are far ahead; seeded anew, all of them draw the same again."""
+    _, problem, _, _ = setting
+    environment = VectorEnvironment(problem, 4)
+    environment.reset()
+    for update in (1, 2):
+        environment.restart(np.array([0]))
+        environment.seed(episode_seeds(7, slice(0, 4), group_size=4, update=update))
+        drawn = []
+        for _ in range(5):
+            environment.restart(np.arange(4))
+            seen = environment.observe(np.arange(4))
+            drawn.append(np.stack([seen.task, np.nan_to_num(seen.target, nan=-1.0)]))
+        assert (np.array(drawn) == np.array(drawn)[:, :, :1]).all()
 
 
 def test_varied_inputs_are_the_same_for_the_same_seed(setting):
