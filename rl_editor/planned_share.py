@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 
 from rl_editor.grid import BeatGrid
 
-QUANTA = 1000
-"""Parts of a recording in which the length of an edit is counted."""
+LEAST_QUANTA = 1000
+QUANTA_PER_BEAT = 2
+"""Parts in which a length is counted, of a recording and of a beat of a long one on average. Were
+beats shorter than a part, many would be rounded to nothing, and a search would take those."""
 MOST_OFF = 0.04
 """Most by which a share may be missed where half a bar is more; the promise is 0.05."""
 SURE = 5.0
@@ -64,14 +66,15 @@ class ShareSearch:
         """
         best = self._nearest(share)
         missed = abs(kept_share(best, self.grid) - share)
-        if missed > _tolerance(self.grid) + 1.0 / QUANTA:
+        if missed > _tolerance(self.grid) + least_share(self.grid):
             whole = replace(self, cost=np.full(self.grid.n_beats, _NO_JOIN))._nearest(share)
             best = whole if abs(kept_share(whole, self.grid) - share) < missed else best
         return best, self.odds_given(best)
 
     def _nearest(self, share: float) -> NDArray[np.bool_]:
         """Return the edit nearest to a share of those that the tries come to."""
-        grid, tolerance = self.grid, _tolerance(self.grid) + 1.0 / QUANTA
+        grid, least = self.grid, least_share(self.grid)
+        tolerance = _tolerance(grid) + least
         keep, banned = np.ones(grid.n_beats, dtype=bool), np.zeros(grid.n_beats, dtype=bool)
         best, nearest, wish = keep, np.inf, share
         for _ in range(_MOST_TRIES):
@@ -84,7 +87,7 @@ class ShareSearch:
             if off <= tolerance:
                 break
             if np.array_equal(left, keep):  # the lengths were rounded to quanta
-                wish = min(max(wish + share - kept_share(keep, grid), 1.0 / QUANTA), 1.0)
+                wish = min(max(wish + share - kept_share(keep, grid), least), 1.0)
         return best
 
     def _settled(
@@ -118,6 +121,16 @@ def _bounded(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(log_odds > 0.0, SURE * np.tanh(log_odds / SURE), log_odds)
 
 
+def least_share(grid: BeatGrid) -> float:
+    """Return the share of a recording that one quantum is, in which lengths are counted."""
+    return 1.0 / _quanta(grid)
+
+
+def _quanta(grid: BeatGrid) -> int:
+    """Return in how many quanta a recording is counted."""
+    return max(LEAST_QUANTA, QUANTA_PER_BEAT * grid.n_beats)
+
+
 def kept_share(keep: NDArray[np.bool_], grid: BeatGrid) -> float:
     """Return the share of a recording's time that an edit [N] keeps."""
     return float((grid.durations_s * keep).sum() / grid.duration_s)
@@ -129,6 +142,7 @@ def path_of_share(
     """Return [N] the edit worth most among those that keep `share` of the time to half a bar.
 
     That is 0.04 of the recording at most; where no edit comes so near, it is of the nearest length.
+    Lengths are counted in quanta: where beats are uneven, many passages add up to some error.
 
     Args:
         value: [N] what keeping each beat is worth, finite; below 0 where cutting it is better.
@@ -163,41 +177,42 @@ class _Table:
         ends_cut, ends_kept: [Q] worth of the best whole edit that cuts or keeps the last beat.
         closed: [N + 1, Q] the best edit that cuts the beat before line n keeps the one before that.
         opened: [N + 1, Q] the best edit that keeps the bar before line n cuts the beat before that.
+            Eight lengths to a byte, both: of four hours they take 0.4 GB.
     """
 
     edge: NDArray[np.int64]
     bar: int
     ends_cut: NDArray[np.float64]
     ends_kept: NDArray[np.float64]
-    closed: NDArray[np.bool_]
-    opened: NDArray[np.bool_]
+    closed: NDArray[np.uint8]
+    opened: NDArray[np.uint8]
 
     @classmethod
     def filled(
         cls, value: NDArray[np.float64], cost: NDArray[np.float64], grid: BeatGrid
     ) -> _Table:
         """Return the table, filled line by line."""
-        n_beats, bar = grid.n_beats, _bar(grid)
-        edge = np.rint(grid.edges_s / grid.duration_s * QUANTA).astype(np.int64)
+        n_beats, bar, quanta = grid.n_beats, _bar(grid), _quanta(grid)
+        edge = np.rint(grid.edges_s / grid.duration_s * quanta).astype(np.int64)
         worth = np.concatenate([[0.0], np.cumsum(value)])
-        change = np.append(np.where(np.arange(n_beats) > 0, cost, 0.0), 0.0)
-        closed = np.zeros((n_beats + 1, QUANTA + 1), dtype=bool)
+        change = np.where(np.arange(n_beats) > 0, cost, 0.0)
+        closed = np.zeros((n_beats + 1, quanta // 8 + 1), dtype=np.uint8)
         opened = np.zeros_like(closed)
-        kept = np.full(QUANTA + 1, -np.inf)
+        kept = np.full(quanta + 1, -np.inf)
         cut = kept.copy()
         cut[0] = 0.0
         cuts = [cut]  # of the last `bar` lines
         for line in range(1, n_beats + 1):
             longer = _later(kept, edge[line] - edge[line - 1]) + value[line - 1]
             closing = kept - change[line - 1]
-            np.greater(closing, cut, out=closed[line])
+            closed[line] = np.packbits(closing > cut)
             cut = np.maximum(cut, closing)
             kept = longer
             if line >= bar:
                 first = line - bar
                 begun = _later(cuts[0], edge[line] - edge[first])
                 begun += worth[line] - worth[first] - change[first]
-                np.greater(begun, longer, out=opened[line])
+                opened[line] = np.packbits(begun > longer)
                 kept = np.maximum(longer, begun)
             cuts = [*cuts[-bar + 1 :], cut] if bar > 1 else [cut]
         return cls(edge, bar, cut, kept, closed, opened)
@@ -205,7 +220,7 @@ class _Table:
     def best_end(self, share: float, tolerance: float) -> tuple[int, bool]:
         """Return how long the best edit near a share is, and whether it keeps the last beat."""
         worth = np.maximum(self.ends_cut, self.ends_kept)
-        distance = np.abs(np.arange(QUANTA + 1) / QUANTA - share)
+        distance = np.abs(np.arange(len(worth)) / (len(worth) - 1) - share)
         reachable = np.isfinite(worth)
         reachable[0] = share <= 0.0  # who asks for little does not ask for nothing
         limit = max(tolerance, float(distance[reachable].min()))
@@ -219,15 +234,20 @@ class _Table:
         keep = np.zeros(line, dtype=bool)
         while line > 0:
             if not is_kept:
-                is_kept = bool(self.closed[line, length])
+                is_kept = _bit(self.closed[line], length)
                 line -= 1
                 continue
-            is_kept = not self.opened[line, length]
+            is_kept = not _bit(self.opened[line], length)
             first = line - 1 if is_kept else line - self.bar
             keep[first:line] = True
             length -= int(self.edge[line] - self.edge[first])
             line = first
         return keep
+
+
+def _bit(packed: NDArray[np.uint8], place: int) -> bool:
+    """Return the bit at a place of what `np.packbits` packed."""
+    return bool(packed[place // 8] >> (7 - place % 8) & 1)
 
 
 def _later(values: NDArray[np.float64], places: int) -> NDArray[np.float64]:

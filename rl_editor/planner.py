@@ -27,7 +27,7 @@ from rl_editor.heard_twice import without_heard_twice
 from rl_editor.materials import Material
 from rl_editor.numpy_policy import EncodedTrack, NumpyPolicy
 from rl_editor.observation import CopyTable, EditSoFar, context, edit_so_far, prefixes
-from rl_editor.planned_share import QUANTA, ShareSearch, kept_share
+from rl_editor.planned_share import ShareSearch, kept_share, least_share
 from rl_editor.policy_inputs import Normalisation, policy_inputs
 from rl_editor.spelling import largest_sizes
 from rl_editor.track import Track
@@ -119,16 +119,16 @@ def _planned_share(asked: _Asked, start: EditState, search: ShareSearch, share: 
     is asked for.
     """
     plans: list[tuple[float, Plan]] = []
-    wish = share
+    wish, least = share, least_share(search.grid)
     for _ in range(LENGTH_TRIES):
         keep, log_odds = search.edit(wish)
         made = _planned(asked, start, keep, log_odds)
         delivered = made.state.output_s / search.grid.duration_s
         plans.append((abs(delivered - share), made))
         changed = delivered - kept_share(keep, search.grid)
-        if abs(changed) < 1.0 / QUANTA or abs(delivered - share) < SHARE_TOLERANCE:
+        if abs(changed) < least or abs(delivered - share) < SHARE_TOLERANCE:
             break
-        wish = min(max(wish + share - delivered, 1.0 / QUANTA), 1.0)
+        wish = min(max(wish + share - delivered, least), 1.0)
     return min(plans, key=lambda tried: tried[0])[1]
 
 

@@ -149,12 +149,24 @@ def test_a_recording_shorter_than_a_bar_stays_whole():
     assert keep.all()
 
 
-def test_hundred_beats_a_quantum_are_counted_right():
+def test_no_beat_of_a_long_recording_costs_nothing():
+    """Of a thousand parts of 6,000 beats, five in six would be rounded away and taken."""
+    grid = steady_grid(3000.0, 120.0)
+    log_odds = np.random.default_rng(0).normal(0, 9, 6000)
+    path = path_of_share(log_odds, change_cost(grid, PlannerConfig()), grid, 0.3)
+    assert kept_share(path, grid) == pytest.approx(0.3, abs=0.5 * 4 / 6000 + 1e-9)
+
+
+def test_a_share_of_a_long_recording_with_uneven_beats_is_met_to_half_a_bar():
     """The lengths of beats are rounded, and the edit still comes out as long as it should be."""
-    grid = steady_grid(1500.0, 120.0)
-    log_odds = np.random.default_rng(0).normal(0, 9, 3000)
-    keep, _ = search(grid, log_odds).edit(0.4)
-    assert kept_share(keep, grid) == pytest.approx(0.4, abs=0.003)
+    steady, rng = steady_grid(2500.0, 120.0), np.random.default_rng(0)
+    ends_s = np.cumsum(rng.uniform(0.42, 0.58, 5000))
+    beats_s = np.concatenate([[0.0], ends_s[:-1]])
+    grid = replace(steady, beats_s=beats_s, duration_s=float(ends_s[-1]))
+    keep, _ = search(grid, rng.normal(0, 9, 5000)).edit(0.3)
+    half_bar_s = 2 * np.median(grid.durations_s)
+    assert abs(kept_share(keep, grid) - 0.3) * grid.duration_s <= half_bar_s
+    assert min(passages(keep)) >= 4
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7])
