@@ -179,7 +179,7 @@ def run_editor(editor: Editor, recording: Recording) -> Edited:
     with audio.AudioReader(recording.path) as reader:
         grid = recording.track.grid
         refined = refine_boundaries(made.state.clips(), reader, grid)
-        fitted = fit_joins(refined.clips, reader, grid)
+        fitted = fit_joins(refined.clips, reader, grid, refined.goes_on.tolist())
     return Edited(fitted.clips, time.process_time() - started_s)
 
 

@@ -220,7 +220,7 @@ def _decision_list(
     progress.stage("join", 0.0)
     with audio.AudioReader(source) as reader:
         refined = refine_boundaries(made.state.clips(), reader, track.grid)
-        fitted = fit_joins(refined.clips, reader, track.grid)
+        fitted = fit_joins(refined.clips, reader, track.grid, refined.goes_on.tolist())
     samples = timeline_length(fitted.clips, track.sample_rate)
     return EditDecisionList(
         source=Source(

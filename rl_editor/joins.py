@@ -69,7 +69,12 @@ class JoinResult:
     joins: tuple[Join, ...]
 
 
-def fit_joins(clips: Sequence[Clip], reader: SampleReader, grid: BeatGrid) -> JoinResult:
+def fit_joins(
+    clips: Sequence[Clip],
+    reader: SampleReader,
+    grid: BeatGrid,
+    goes_on: Sequence[bool] | None = None,
+) -> JoinResult:
     """Return the clips with fitted, measured joins.
 
     The output's length changes by the alignments, 20 ms at most for each join.
@@ -78,13 +83,17 @@ def fit_joins(clips: Sequence[Clip], reader: SampleReader, grid: BeatGrid) -> Jo
         clips: in output order; hard cuts, back to back.
         reader: the samples of the source.
         grid: beats of the source.
+        goes_on: for each join whether its sides are known to be takes of one passage that meet
+            at the same place of it, so that the beat holds whatever the grid says; then no clip
+            continues the one before.
     """
     sr = reader.info.sample_rate
     merged = merged_clips(back_to_back(clips, sr))
     if not merged:
         return JoinResult((), ())
     pairs = list(itertools.pairwise(merged))
-    chosen = _chosen_joins(pairs, reader, grid) if pairs else []
+    on_time = np.zeros(len(pairs), dtype=bool) if goes_on is None else np.array(goes_on, dtype=bool)
+    chosen = _chosen_joins(pairs, reader, grid, on_time) if pairs else []
     places = [place for place, _ in chosen]
     fitted = _placed(merged, places, reader)
     n_halves = [place.overlap // 2 for place in places]
@@ -141,7 +150,10 @@ def _keeps_time(clip: Clip) -> bool:
 
 
 def _chosen_joins(
-    pairs: Sequence[tuple[Clip, Clip]], reader: SampleReader, grid: BeatGrid
+    pairs: Sequence[tuple[Clip, Clip]],
+    reader: SampleReader,
+    grid: BeatGrid,
+    on_time: NDArray[np.bool_],
 ) -> list[tuple[Place, Join]]:
     """Return for each pair the first place within the limits, else the least conspicuous one.
 
@@ -149,7 +161,8 @@ def _chosen_joins(
     """
     ordinary = ordinary_beat_changes(reader, grid)
     chosen: list[tuple[Place, Join]] = []
-    for pair, offset_s in zip(pairs, _beat_offsets(pairs, reader, grid).tolist(), strict=True):
+    offsets_s = np.where(on_time, 0.0, _beat_offsets(pairs, reader, grid))
+    for pair, offset_s in zip(pairs, offsets_s.tolist(), strict=True):
         places = _candidates(*pair, reader, grid, offset_s)
         joins = _measured(pair, places, reader, ordinary, offset_s)
         chosen.append(min(zip(places, joins, strict=True), key=lambda tried: _excess(tried[1])))

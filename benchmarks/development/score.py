@@ -60,8 +60,8 @@ def score_case(job: tuple[Described, str, bool]) -> Row:
     clips = decided(track, checkpoint_path)
     if fits_joins:
         with audio.AudioReader(case.path) as reader:
-            clips = refine_boundaries(clips, reader, track.grid).clips
-            clips = fit_joins(clips, reader, track.grid).clips
+            refined = refine_boundaries(clips, reader, track.grid)
+            clips = fit_joins(refined.clips, reader, track.grid, refined.goes_on.tolist()).clips
     truth = case.truth
     return Row(
         case.name,

@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rl_editor.boundary_refinement import change_point_gain, refine_boundaries
+from rl_editor.boundary_refinement import (
+    band_levels,
+    change_point_gain,
+    refine_boundaries,
+)
 from rl_editor.edl import Clip, back_to_back
 from rl_editor.grid import steady_grid
 from rl_editor.render import ArrayReader
@@ -80,7 +84,9 @@ def test_a_join_between_passages_holds_the_beat():
     talk = speech_like(3.3)
     stop = round(6.2 * SR)
     signal = np.concatenate([music[:stop], talk, music[stop:]])
-    left, right = refined(signal, (0.0, 6.0), (9.5, len(signal) / SR)).clips
+    found = refined(signal, (0.0, 6.0), (9.5, len(signal) / SR))
+    left, right = found.clips
+    assert not found.goes_on[0]
     gap_s = right.source_start_s - left.source_end_s
     off_s = (gap_s - 3.5 + BEAT_S / 2) % BEAT_S - BEAT_S / 2
     assert abs(off_s) <= 0.0151
@@ -92,9 +98,24 @@ def test_a_passage_goes_on_in_its_next_take_without_a_gap(lag_beats):
     first, again_s = music[: round(8.0 * SR)], 4.0
     signal = np.concatenate([first, hiss(2.0, 1e-4), music[round(again_s * SR) :]])
     left_s = again_s - lag_beats * BEAT_S
-    left, right = refined(signal, (0.0, left_s), (10.0, len(signal) / SR)).clips
+    found = refined(signal, (0.0, left_s), (10.0, len(signal) / SR))
+    left, right = found.clips
     goes_on_s = right.source_start_s - 10.0 + again_s
-    assert left.source_end_s == pytest.approx(goes_on_s, abs=0.011)
+    assert found.goes_on[0]
+    assert left.source_end_s == pytest.approx(goes_on_s, abs=0.006)
+
+
+def test_levels_are_those_of_a_tone_and_say_when_it_begins():
+    for sr in (8000, 22050, 44100):
+        time_s = np.arange(10 * sr) / sr
+        tone = np.where(time_s < 6.0, 0.0, np.sin(2 * np.pi * 1000.0 * time_s))
+        reader = ArrayReader(tone[:, None].astype(np.float32), sr)
+        levels_db = band_levels(reader, 5.0)
+        assert levels_db.shape == (1601, 24)
+        loudest = levels_db.max(axis=0).argmax()
+        assert levels_db[:, loudest].max() == pytest.approx(-4.3, abs=1.0)
+        begins = np.flatnonzero(levels_db[:, loudest] > -20.0)[0]
+        assert begins == pytest.approx(1000, abs=2)
 
 
 def test_what_is_faded_stretched_or_reversed_stays():

@@ -227,3 +227,20 @@ def test_fitting_is_deterministic():
     clips = [Clip(0, 2), Clip(4, 6), Clip(1, 3), Clip(10, 12)]
     first, second = fitted(clips, audio)[0], fitted(clips, audio)[0]
     assert first == second
+
+
+def test_two_takes_that_go_on_need_no_beat_of_the_grid():
+    audio = clicks(np.arange(0.25, 16.0, 0.5), 16.0)
+    clips = back_to_back([Clip(0.0, 4.1), Clip(8.2, 16.0)], SR)
+    reader, grid = ArrayReader(audio, SR), steady_grid(16.0)
+    by_grid = fit_joins(clips, reader, grid).joins[0]
+    assert abs(by_grid.beat_phase_error_ms) > 60.0
+    assert abs(fit_joins(clips, reader, grid, [True]).joins[0].beat_phase_error_ms) < 20.1
+
+
+def test_a_cut_beside_its_beat_stays_there():
+    audio = sine(16.0)
+    clips = back_to_back([Clip(0.0, 4.2), Clip(8.2, 16.0)], SR)
+    result, _ = fitted(clips, audio)
+    half_s = result.joins[0].crossfade_s / 2
+    assert result.clips[0].source_end_s - half_s == pytest.approx(4.2, abs=0.0205)
