@@ -47,7 +47,7 @@ SETTINGS = {
 
 
 class Seen(Processes):
-    """One of two processes whose values are exchanged through a list, one process after another."""
+    """One of two processes that exchange nothing, to see what depends on its rank alone."""
 
     def gather(self, value):
         return [value]
