@@ -150,7 +150,7 @@ def edit(
             *paths,
             edl=edl,
             track=track,
-            removed_s=removed_seconds(edl.decisions, made, track.grid),
+            removed_s=removed_seconds(edl.decisions, made, track.grid, edl.clips),
             gain_db=rendered.gain_applied_db,
             music_found=made.music_found,
             notes=(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.actions import Action, ActionType
 from rl_editor.calibration import Calibration
-from rl_editor.edl import Decision
+from rl_editor.edl import Clip, Decision
 from rl_editor.grid import BeatGrid
 from rl_editor.materials import Material
 from rl_editor.planner import Plan
@@ -123,11 +124,50 @@ def reason(action: Action, material: Material, track: Track, span: tuple[int, in
     return f"cut: {word}"
 
 
-def removed_seconds(made: tuple[Decision, ...], plan: Plan, grid: BeatGrid) -> dict[str, float]:
-    """Return the seconds removed by kind of material in a musician's words, longest first."""
+def removed_seconds(
+    made: tuple[Decision, ...], plan: Plan, grid: BeatGrid, clips: Sequence[Clip] | None = None
+) -> dict[str, float]:
+    """Return the seconds removed by kind of material in a musician's words, longest first.
+
+    Args:
+        made: the decisions.
+        plan: that they are of.
+        grid: of the recording.
+        clips: of the finished edit, whose cuts may lie beside the beats of the decisions; what
+            they leave out of a beat that was to stay is of the kind of the nearest that was not.
+            None counts whole beats.
+    """
+    removing = [
+        (WORDS[Material[decision.material]], span)
+        for decision, span in zip(made, plan.action_spans, strict=True)
+        if ActionType[decision.type] in REMOVING and decision.material is not None
+    ]
+    kind = np.full(grid.n_beats, -1)
+    for number, (_, (start, end)) in enumerate(removing):
+        kind[start:end] = number
+    removed = np.flatnonzero(kind >= 0)
+    if not len(removed):
+        return {}
+    left_out_s = grid.durations_s * (kind >= 0) if clips is None else _left_out_s(clips, grid)
     seconds: dict[str, float] = defaultdict(float)
-    edges_s = grid.edges_s
-    for decision, (start, end) in zip(made, plan.action_spans, strict=True):
-        if ActionType[decision.type] in REMOVING and decision.material is not None:
-            seconds[WORDS[Material[decision.material]]] += float(edges_s[end] - edges_s[start])
+    for beat in np.flatnonzero(left_out_s > 0.0):
+        nearest = removed[np.abs(removed - beat).argmin()]
+        seconds[removing[kind[nearest]][0]] += float(left_out_s[beat])
     return dict(sorted(seconds.items(), key=lambda item: -item[1]))
+
+
+def _left_out_s(clips: Sequence[Clip], grid: BeatGrid) -> NDArray[np.float64]:
+    """Return [N] the seconds of each beat that no clip plays; a crossfade is half of each side."""
+    edges_s = grid.edges_s
+    ends_s = [c.timeline_start_s + (c.source_end_s - c.source_start_s) / c.rate for c in clips]
+    half_s = [
+        max(0.0, end_s - after.timeline_start_s) / 2.0
+        for end_s, after in zip(ends_s, clips[1:], strict=False)
+    ]
+    played_s = np.zeros(grid.n_beats)
+    for clip, lead_s, tail_s in zip(clips, [0.0, *half_s], [*half_s, 0.0], strict=False):
+        first_s, last_s = (tail_s, lead_s) if clip.reverse else (lead_s, tail_s)
+        start_s = clip.source_start_s + first_s * clip.rate
+        end_s = clip.source_end_s - last_s * clip.rate
+        played_s += np.diff(np.clip(edges_s, start_s, max(start_s, end_s)))
+    return np.maximum(grid.durations_s - played_s, 0.0)

@@ -210,6 +210,17 @@ def test_removed_seconds_are_those_between_the_cuts():
     assert sum(removed_seconds(made, plan, TRACK.grid).values()) == pytest.approx(6.0)
 
 
+def test_a_cut_beside_its_beat_removes_what_it_leaves_out():
+    plan = made_plan((CUT, Size.PHRASE), (KEEP, Size.TWO_PHRASES), (KEEP, Size.PHRASE))
+    made, end_s = decisions(plan, TRACK), TRACK.duration_s
+    for start_s in (7.7, 8.0, 8.9):
+        removed_s = removed_seconds(made, plan, TRACK.grid, [Clip(start_s, end_s)])
+        assert removed_s == {"talk": pytest.approx(start_s)}
+    crossfaded = [Clip(8.0, 12.1), Clip(13.9, end_s, timeline_start_s=3.9)]
+    removed_s = removed_seconds(made, plan, TRACK.grid, crossfaded)
+    assert removed_s == {"talk": pytest.approx(8.0 + 2.0)}
+
+
 def test_music_is_only_removed_where_it_is_surely_music():
     assert span_material(made_plan(material=Material.MUSIC), 0, 8, removed=False) == Material.MUSIC
     plan = made_plan(material=Material.MUSIC)
