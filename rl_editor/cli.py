@@ -127,6 +127,9 @@ def _add_edit_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-ratio", type=float, help="share of the recording to keep, above 0, up to 1"
     )
+    parser.add_argument(
+        "--effort", type=int, default=3, help="1 is fast, 5 searches longest for a better edit"
+    )
     parser.add_argument("--tempo", type=float, help="beats a minute, when it is heard wrong")
     parser.add_argument("--meter", type=int, help="beats in a bar, when it is heard wrong")
     parser.add_argument(
@@ -154,6 +157,7 @@ def _edit(arguments: argparse.Namespace) -> int:
         options=EditOptions(
             checkpoint=arguments.checkpoint,
             keep_ratio=arguments.keep_ratio,
+            effort=arguments.effort,
             tempo_bpm=arguments.tempo,
             meter=arguments.meter,
             stems=arguments.stems,

@@ -135,6 +135,8 @@ class PlannerConfig(_Checked):
     """Added to the log-odds of KEEP; below 0 where training recordings were cleaner than life."""
     max_rounds: int = _number(12, least=1)
     """Rounds of the fixed-point iteration; at least 1."""
+    effort: int = _number(3, least=1, most=5)
+    """How long a better edit than the likeliest is searched for, 1 (not at all) to 5."""
     dead_cost: float = _number(4.0, least=0)
     """Taken off the log-odds of KEEP where all is talk, noise or silence and a share is asked for.
     Of what fills up a share on 72 sessions it halved those three, from 19% to 10%."""

@@ -130,6 +130,32 @@ class FinishedEdits:
         )
 
     @classmethod
+    def of_runs(cls, runs: NDArray[np.int64]) -> FinishedEdits:
+        """Return edits of one recording that play runs of it as recorded, by no known actions.
+
+        Args:
+            runs: [E, R, 2] half-open ranges of beats in output order; of no length, none.
+        """
+        is_heard = runs[..., 1] > runs[..., 0]
+        played = runs[is_heard]
+        nothing = np.zeros(len(runs), dtype=np.int64)
+        plain = {
+            name: np.full(len(played), value)
+            for name, value in zip(Sound._fields, _NEUTRAL, strict=True)
+        }
+        return cls(
+            task=nothing,
+            target=np.full(len(runs), np.nan),
+            first_span=np.concatenate([[0], np.cumsum(is_heard.sum(axis=1))]),
+            start=played[:, 0],
+            end=played[:, 1],
+            gain_db=plain["gain_db"],
+            first_action=np.concatenate([[0], nothing]),
+            actions=np.empty((0, 3), dtype=np.int64),
+            **sound_columns(plain),
+        )
+
+    @classmethod
     def join(cls, parts: Sequence[FinishedEdits]) -> FinishedEdits:
         """Return the edits of all parts, one after the other."""
         arrays = {}

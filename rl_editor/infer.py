@@ -29,7 +29,7 @@ from rl_editor.joins import fit_joins
 from rl_editor.music_detection import music_evidence
 from rl_editor.numpy_policy import NumpyPolicy
 from rl_editor.output_paths import number_notes, output_paths, report_mark
-from rl_editor.planner import Plan, keep_everything, plan
+from rl_editor.planner import EFFORTS, Plan, keep_everything, plan
 from rl_editor.progress import Progress
 from rl_editor.reasons import decisions, removed_seconds
 from rl_editor.render import RenderResult, render
@@ -46,6 +46,8 @@ class EditOptions:
     Attributes:
         checkpoint: file; None is the one that ships with rl_editor.
         keep_ratio: share of the recording to keep, in (0, 1]; None leaves it to the editor.
+        effort: how long a better edit than the likeliest is searched for, 1 (not at all) to 5;
+            without effect where a share is asked for.
         tempo_bpm, meter: of the music, when the editor hears them wrong.
         stems: "offline", "demucs" (its default model), or a Demucs model: NAME or FOLDER/NAME.
         output_format: sample format, rate and channels of the output; those of the source
@@ -56,6 +58,7 @@ class EditOptions:
 
     checkpoint: str | None = None
     keep_ratio: float | None = None
+    effort: int = 3
     tempo_bpm: float | None = None
     meter: int | None = None
     stems: str = "offline"
@@ -188,6 +191,11 @@ def _check_wishes(options: EditOptions) -> None:
             f"the share to keep must lie above 0 and up to 1, but is {options.keep_ratio:g}; "
             "0.5 keeps half of the recording."
         )
+    if options.effort not in EFFORTS:
+        raise UserError(
+            f"the effort must be {EFFORTS[0]} to {EFFORTS[-1]}, but is {options.effort}; "
+            "3 is the default."
+        )
     check_hints(options.tempo_bpm, options.meter)
     check_stems(options.stems)
 
@@ -205,7 +213,7 @@ def decide(loaded: checkpoint.Checkpoint, track: Track, options: EditOptions) ->
         track,
         start,
         target_keep_ratio=options.keep_ratio,
-        config=loaded.config.planner,
+        config=dataclasses.replace(loaded.config.planner, effort=options.effort),
     )
     has_music = music_evidence(track, made.materials).has_music
     is_asked = has_music or options.keep_ratio is not None

@@ -38,9 +38,9 @@ STAGES = {
         rewards subprocess_vec_env
         vector_environment""",
     "agent": """
-        agent attention auxiliary_tasks calibration encoder heard_twice music_detection
-        numpy_policy
-        planned_share planner policy_inputs""",
+        agent attention auxiliary_tasks calibration edit_search encoder heard_twice likeliest_edit
+        music_detection numpy_policy
+        planned_share planner policy_inputs sampled_edits""",
     "training": """
         augmentation baselines behavioral_cloning checkpoint cloning_examples collapse
         cut_scores distributed

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from rl_editor.config import PlannerConfig
 from rl_editor.grid import steady_grid
+from rl_editor.likeliest_edit import change_cost, likeliest_path
 from rl_editor.planned_share import MOST_OFF, ShareSearch, kept_share, path_of_share
-from rl_editor.planner import change_cost, likeliest_path
 from rl_editor.tests.made_grids import grids
 
 PHRASES = np.repeat(np.random.default_rng(0).normal(0, 4, 16), 16)

@@ -7,27 +7,28 @@ import torch
 
 from rl_editor.actions import Action, ActionType, Amount, Size
 from rl_editor.agent import Agent
+from rl_editor.calibration import log_odds, sigmoid
 from rl_editor.config import AgentConfig, EpisodeConfig, PlannerConfig
+from rl_editor.edit_search import ExpectedReward, runs_of
 from rl_editor.edit_state import EditState
 from rl_editor.grid import steady_grid
 from rl_editor.heard_twice import without_heard_twice
+from rl_editor.likeliest_edit import change_cost, decide, likeliest_path
 from rl_editor.materials import Material
 from rl_editor.numpy_policy import NumpyPolicy
 from rl_editor.observation import CopyTable, context, prefixes
 from rl_editor.planner import (
     carry_out,
-    change_cost,
     dead_share,
-    decide,
     keep_everything,
-    likeliest_path,
     material_changes,
     plan,
 )
 from rl_editor.policy_inputs import N_INPUTS, Normalisation, policy_inputs
+from rl_editor.sampled_edits import BENEFIT_OF_DOUBT, TEMPERATURE
 from rl_editor.tests.made_up import made_up_track
 
-FREE = PlannerConfig(beat_change_cost=0.0, bar_change_cost=0.0, phrase_change_cost=0.0)
+FREE = PlannerConfig(beat_change_cost=0.0, bar_change_cost=0.0, phrase_change_cost=0.0, effort=1)
 
 
 def path_score(path, log_odds, cost):
@@ -151,7 +152,7 @@ def test_a_share_that_is_asked_for_is_delivered(seed):
 
 
 def test_without_a_share_the_policy_decides_alone():
-    track, policy, config = made_up_track(120), only_keep_and_cut(), PlannerConfig()
+    track, policy, config = made_up_track(120), only_keep_and_cut(), PlannerConfig(effort=1)
     normalisation = Normalisation.fit([track])
     start = EditState.start(track.grid, None, EpisodeConfig())
     encoded = policy.encode(
@@ -171,6 +172,49 @@ def test_without_a_share_the_policy_decides_alone():
             policy, normalisation, track, start, config=replace(config, dead_cost=dead_cost)
         )
         np.testing.assert_array_equal(made.state.played > 0, keep)
+
+
+def of_effort(effort: int, target_keep_ratio: float | None = None):
+    track, policy = made_up_track(120), only_keep_and_cut()
+    start = EditState.start(track.grid, None, EpisodeConfig())
+    return plan(
+        policy,
+        Normalisation.fit([track]),
+        track,
+        start,
+        target_keep_ratio=target_keep_ratio,
+        config=PlannerConfig(effort=effort),
+    )
+
+
+def test_more_effort_promises_more():
+    track, plain = made_up_track(120), of_effort(1)
+    for effort in (2, 3, 4):
+        made = of_effort(effort)
+        again = of_effort(effort)
+        np.testing.assert_array_equal(made.state.played, again.state.played)
+        np.testing.assert_array_equal(made.keep_probability, again.keep_probability)
+        odds = log_odds(made.keep_probability) / TEMPERATURE
+        reward = ExpectedReward.of(track, sigmoid(odds + BENEFIT_OF_DOUBT))
+        promised = [reward(runs_of(m.state.played > 0)[None])[0] for m in (made, plain)]
+        assert promised[0] > promised[1] + 0.01
+
+
+def test_effort_changes_nothing_where_a_share_is_asked_for():
+    edits = [of_effort(effort, 0.5).state.played for effort in (1, 5)]
+    np.testing.assert_array_equal(edits[0], edits[1])
+
+
+def test_what_needs_no_cut_is_not_searched():
+    torch.manual_seed(0)
+    config = AgentConfig(hidden_dim=24, dilations=(1, 2))
+    weights = Agent(config, N_INPUTS).arrays()
+    weights["type_head.bias"][ActionType.KEEP] += 3.0
+    track = made_up_track(80)
+    start = EditState.start(track.grid, None, EpisodeConfig())
+    made = plan(NumpyPolicy(weights, config), Normalisation.fit([track]), track, start)
+    assert np.all(made.state.played > 0)
+    assert len(made.state.clips()) == 1
 
 
 def test_a_share_is_delivered_where_all_is_played_faster():
