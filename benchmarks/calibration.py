@@ -356,7 +356,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         calibration = loaded.calibration or Calibration()
         if arguments.fit or arguments.store:
             to_fit, _ = halves(decisions)
-            calibration = fit(*list(vars(decisions.of(to_fit)).values())[1:])
+            calibration = fitted(decisions.of(to_fit))
             decisions, beats = (rows.of(halves(rows)[1]) for rows in (decisions, beats))
         print(
             f"{calibration}; measured on {len(np.unique(decisions.piece))} of {len(pieces)} pieces"

@@ -99,18 +99,17 @@ def test_what_says_nothing_is_no_calibration():
         fitted(rows.of(~rows.is_right))
 
 
-def write_cases(folder, n=4):
-    """Write cases whose first half is wanted, or the second one, in turn."""
+def write_cases(folder, n=4, first_is_wanted=False):
+    """Write cases of which one half is wanted."""
     folder.mkdir()
     for number in range(n):
         write_groove(folder / f"case{number}.wav")
         half, end = DURATION_S / 2, DURATION_S
-        wanted = number % 4 < 2
         segments = [
-            {"start_s": 0.0, "end_s": half, "material": "music", "wanted": wanted},
-            {"start_s": half, "end_s": end, "material": "music", "wanted": not wanted},
+            {"start_s": 0.0, "end_s": half, "material": "music", "wanted": first_is_wanted},
+            {"start_s": half, "end_s": end, "material": "music", "wanted": not first_is_wanted},
         ]
-        segments[0 if wanted else 1]["piece_start_s"] = 0.0
+        segments[0 if first_is_wanted else 1]["piece_start_s"] = 0.0
         values = {"audio": f"case{number}.wav", "duration_s": end, "segments": segments}
         (folder / f"case{number}.truth.json").write_text(json.dumps(values))
 
@@ -130,6 +129,15 @@ def test_the_checkpoint_keeps_what_was_fitted(tmp_path, capsys, monkeypatch):
     for name, array in before.weights.items():
         np.testing.assert_array_equal(after.weights[name], array)
     assert "decisions, told" in json.loads((tmp_path / "a.json").read_text())
+
+
+def test_an_editor_whose_odds_say_nothing_is_told_so(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("RL_EDITOR_CACHE", str(tmp_path / "cache"))
+    write_cases(tmp_path / "cases", first_is_wanted=True)  # this editor is sure of the other half
+    path = write_checkpoint(tmp_path / "best.pt")
+    assert main([str(tmp_path / "cases"), "--checkpoint", str(path), "--store"]) == 2
+    assert "name more recordings" in capsys.readouterr().err
+    assert checkpoint.load(path).calibration is None
 
 
 def test_one_piece_is_not_enough(tmp_path, capsys, monkeypatch):
