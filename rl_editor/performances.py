@@ -28,7 +28,8 @@ from rl_editor.score_takes import (
 )
 from rl_editor.scores import Score
 from rl_editor.session_flaws import FLAWS, Passage
-from rl_editor.session_plan import Part, plan_session
+from rl_editor.session_parts import Part
+from rl_editor.session_plan import plan_session
 from rl_editor.session_settings import SessionSettings
 from rl_editor.sessions import Session, record, session_of
 from rl_editor.units import samples_to_seconds, seconds_to_samples

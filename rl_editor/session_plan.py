@@ -2,7 +2,8 @@
 
 A plan is a list of parts that follow each other in the raw recording. The piece is cut at some
 places, and what is not wanted is inserted there: gaps (silence, talk, noise, count-in, tuning,
-noodling), false starts, flawed takes, second takes and riffs played too often. Blocks of the
+noodling), false starts, flawed takes, second takes, takes after the one that stays and riffs played
+too often. Blocks of the
 piece can also be recorded late or out of order. All positions are samples of the finished track.
 """
 
@@ -10,24 +11,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rl_editor.grid import BeatGrid
 from rl_editor.materials import Material
 from rl_editor.session_flaws import break_off, played_anew, spoil
+from rl_editor.session_parts import Audio, Part, Performer
 from rl_editor.session_settings import SessionSettings
 from rl_editor.session_sounds import Room, make_room, make_sound
 from rl_editor.units import db_to_gain, seconds_to_samples
 
-Audio = NDArray[np.float32]
-
 FILLS = ("silence", "talk", "noise", "count_in", "tuning", "noodling")
 """What a gap can hold, as named in `SessionSettings` and, in capitals, in `Material`."""
-TAKES = ("false_start", "flawed_take", "second_take", "long_repeat")
+TAKES = ("false_start", "flawed_take", "second_take", "long_repeat", "safety_take")
 _SECONDS_PER_KIND = 4.0
 """A session holds at most one kind for each four unwanted seconds."""
 _MAX_EVENTS = 600
@@ -37,52 +35,14 @@ _SHORTEST_S = 0.3
 """Shortest sound of a gap."""
 _FLAWED_STARTS = 0.4
 """Share of the false starts in which something goes wrong before they are broken off."""
+_SAFETY_AT_THE_END = 0.6
+"""Share of the takes after the one that stays which follow the end of the piece."""
+_SAFETY_FROM_THE_TOP = 0.5
+"""Share of them that begin with the piece."""
+_SAFETY_AS_GOOD = 0.25
+"""Share of the whole ones that are as good as the take before."""
 _LONGEST_LATE_BEATS = 64
 """Longest passage that is recorded again at the end."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """What the raw recording holds for `n` samples.
-
-    Attributes:
-        material, wanted, equally_good: as in `truth.Segment`.
-        n: length in samples.
-        start: sample of the piece where it begins; None for what is no copy of the piece.
-        audio: [n, C] sound; None for the piece itself from `start` on.
-        gain: amplitude factor.
-    """
-
-    material: Material
-    n: int
-    wanted: bool = False
-    equally_good: bool = False
-    start: int | None = None
-    audio: Audio | None = None
-    gain: float = 1.0
-
-    @property
-    def is_gap(self) -> bool:
-        """It is neither the piece nor an attempt at it."""
-        return self.start is None and self.material not in _ATTEMPTS
-
-    @property
-    def stop(self) -> int | None:
-        """Sample of the piece where it ends; None for what is no copy of the piece."""
-        return None if self.start is None else self.start + self.n
-
-
-_ATTEMPTS = (Material.FALSE_START, Material.FLAWED_TAKE)
-
-
-class Performer(Protocol):
-    """Plays attempts that will not stay."""
-
-    def attempt(self, start: int, stop: int, flawed_share: float) -> Audio:
-        """Return [n, C] the samples [start, stop) of the piece as played this once.
-
-        `flawed_share` is the probability that something goes wrong.
-        """
 
 
 def plan_session(
@@ -303,6 +263,34 @@ class _Planner:
         copy = self._copy(place, self._take_length(place))
         self._insert(place, [copy, *self._before_retake(place)])
 
+    def _safety_take(self) -> None:
+        """Play again after the take that stays: broken off, flawed, or as good.
+
+        What is broken off cannot stand for the passage, however good it is.
+        """
+        lines = self.edges[self.edges > 0]
+        is_end = self.rng.random() < _SAFETY_AT_THE_END
+        stop = len(self.signal) if is_end else int(self.rng.choice(lines))
+        start = 0 if self.rng.random() < _SAFETY_FROM_THE_TOP else self._line_before(stop)
+        n = min(stop - start, max(2 * self.beat, round(1.5 * self.left)))
+        gap = self._gap(short=True) if self.rng.random() < self.settings.gap_after_take else []
+        if n == stop - start and self.rng.random() < _SAFETY_AS_GOOD:
+            take = self._copy(start, n)
+        else:
+            if self.rng.random() < self.settings.broken_off:
+                n = int(n * self.rng.uniform(0.1, 1.0))
+            is_broken_off = n < stop - start
+            audio = self.performer.attempt(start, start + n, 0.3 if is_broken_off else 1.0)
+            if is_broken_off:
+                audio = break_off(audio, self.sr, self.rng)
+            take = Part(Material.FLAWED_TAKE, len(audio), audio=audio)
+        self._insert(stop, [*gap, take], first=True)
+
+    def _line_before(self, stop: int) -> int:
+        """Return a bar line before a sample, 0 if there is none."""
+        before = self.bars[self.bars < stop]
+        return int(self.rng.choice(before)) if len(before) else 0
+
     def _long_repeat(self) -> None:
         """Play the last 1, 2 or 4 bars 2 to 8 times more."""
         n_bars = min(int(self.rng.choice([1, 1, 2, 2, 4])), len(self.bars) - 1)
@@ -376,4 +364,5 @@ _TAKE_MAKERS: dict[str, Callable[[_Planner], None]] = {
     "flawed_take": _Planner._flawed_take,
     "second_take": _Planner._second_take,
     "long_repeat": _Planner._long_repeat,
+    "safety_take": _Planner._safety_take,
 }

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from rl_editor.grid import BeatGrid
 from rl_editor.materials import Material
 from rl_editor.session_colour import colour_recording
-from rl_editor.session_plan import Part, plan_session
+from rl_editor.session_parts import Part
+from rl_editor.session_plan import plan_session
 from rl_editor.session_settings import SessionSettings
 from rl_editor.truth import Segment, Truth
 from rl_editor.units import db_to_gain, format_time, gain_to_db, samples_to_seconds

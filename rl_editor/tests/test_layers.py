@@ -29,7 +29,8 @@ STAGES = {
         matches pairs played_acts performance_demonstrations performances preparation
         reference_sessions score_arrangements score_rendering score_takes scores session_files
         session_flaws session_making
-        session_colour session_plan session_settings session_sounds session_speech sessions truth
+        session_colour session_parts session_plan session_settings session_sounds session_speech
+        sessions truth
         span_levels training_items truth_store twin_choice waveform_match""",
     "environment": """
         batch_observation edit_picture environment episode_state episodes flat_environment

@@ -44,7 +44,7 @@ def test_truth_tiles_and_the_wanted_bars_are_the_piece(score, difficulty, seed):
     np.testing.assert_allclose([start for start, _ in wanted], [0.0, *ends[:-1]], atol=1e-9)
     assert ends[-1] == pytest.approx(score.duration_s, rel=0.12)
     assert len(perfect_edit(made)) == round(ends[-1] * SR)
-    assert score_edit(oracle(made.truth), made.truth).f1 > 0.9999
+    assert score_edit(oracle(made.truth), made.truth).f1 > 0.9995  # it counts in cells of 10 ms
     assert np.all(np.isfinite(made.signal))
     assert 0.1 < np.abs(made.signal).max() <= 1.0
 
@@ -58,7 +58,8 @@ def test_same_seed_same_bytes(score):
 
 @pytest.mark.parametrize("kind", [*FILLS, *TAKES])
 def test_a_kind_with_probability_one_occurs(score, kind):
-    names = {"second_take": "REDUNDANT_REPEAT", "long_repeat": "REDUNDANT_REPEAT"}
+    names = dict.fromkeys(("second_take", "long_repeat"), "REDUNDANT_REPEAT")
+    names["safety_take"] = "FLAWED_TAKE"
     changes = NO_KINDS | {kind: 1.0, "unwanted_share": (0.6, 0.6), "pre_roll": 0.0}
     made = performance(score, 2, **changes)
     assert Material[names.get(kind, kind.upper())] in {s.material for s in made.truth.segments}
@@ -66,7 +67,7 @@ def test_a_kind_with_probability_one_occurs(score, kind):
 
 def test_rounds_of_a_riff_differ_and_lie_on_the_bars_that_they_repeat(score):
     changes = NO_KINDS | CLEAN_DEVICE | {"long_repeat": 1.0, "unwanted_share": (0.6, 0.6)}
-    made = performance(score, 5, take_gain_db=(0.0, 0.0), **changes)
+    made = performance(score, 7, take_gain_db=(0.0, 0.0), **changes)
     copies = [s for s in made.truth.segments if s.equally_good]
     wanted = {round(s.piece_start_s, 6): s for s in made.truth.segments if s.wanted}
     assert copies

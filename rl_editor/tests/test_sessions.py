@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -63,7 +64,12 @@ def test_each_wanted_segment_is_the_track_times_its_gain(piece):
 def test_each_colour_changes_the_sound_and_no_label(piece, colour):
     plain = session(piece, 3, **CLEAN_DEVICE)
     coloured = session(piece, 3, **CLEAN_DEVICE | {colour: 1.0})
-    assert coloured.truth == plain.truth
+    if colour == "automatic_gain":  # after it nobody knows the level of a take
+        assert {s.gain_db for s in coloured.truth.segments} == {0.0}
+        levels_out = [dataclasses.replace(s, gain_db=0.0) for s in plain.truth.segments]
+        assert list(coloured.truth.segments) == levels_out
+    else:
+        assert coloured.truth == plain.truth
     assert np.all(np.isfinite(coloured.signal))
     assert np.abs(coloured.signal).max() <= 1.0
     assert np.abs(coloured.signal - plain.signal).max() > 1e-4
@@ -145,11 +151,38 @@ def test_same_seed_same_bytes(piece):
 
 @pytest.mark.parametrize("kind", [*FILLS, *TAKES])
 def test_a_kind_with_probability_one_occurs(piece, kind):
-    names = {"second_take": "REDUNDANT_REPEAT", "long_repeat": "REDUNDANT_REPEAT"}
+    names = dict.fromkeys(("second_take", "long_repeat"), "REDUNDANT_REPEAT")
+    names["safety_take"] = "FLAWED_TAKE"
     changes = dict.fromkeys((*FILLS, *TAKES), 0.0) | {kind: 1.0}
     made = session(piece, 2, unwanted_share=(0.6, 0.6), pre_roll=0.0, late_retake=0.0, **changes)
     found = {s.material for s in made.truth.segments}
     assert Material[names.get(kind, kind.upper())] in found
+
+
+def test_what_follows_the_take_that_stays_is_not_wanted(piece):
+    changes = dict.fromkeys((*FILLS, *TAKES), 0.0) | {"safety_take": 1.0}
+    found = []
+    for seed in range(12):
+        made = session(
+            piece, seed, unwanted_share=(0.2, 0.5), late_retake=0.0, out_of_order=0.0, **changes
+        )
+        segments = made.truth.segments
+        for before, after in pairwise(segments):
+            if after.material in (Material.FLAWED_TAKE, Material.REDUNDANT_REPEAT):
+                assert not after.wanted
+                found.append((after.material, before.material, after is segments[-1]))
+            if after.equally_good:  # a whole passage again, right after it
+                ends_s = {
+                    round(s.piece_start_s + s.end_s - s.start_s, 3)
+                    for s in segments
+                    if s.wanted and s.end_s <= after.start_s
+                }
+                assert round(after.piece_start_s + after.end_s - after.start_s, 3) in ends_s
+    assert {material for material, _, _ in found} == {
+        Material.FLAWED_TAKE,
+        Material.REDUNDANT_REPEAT,
+    }
+    assert any(is_last for _, _, is_last in found)
 
 
 def test_all_kinds_occur_together_and_fill_the_share(piece):
