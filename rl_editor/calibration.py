@@ -14,6 +14,7 @@ In: probabilities that the policy gave to what was decided, and whether that was
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,8 @@ ROUNDS = 50
 PRIOR = 1.0
 """Decisions of each outcome that a fit believes to have seen besides (Platt's own correction), so
 that a few decisions without a mistake do not count as sure for ever."""
+LEAST_SLOPE = 1e-6
+"""A slope below is none but for rounding: the odds tell nothing."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class Calibration:
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not is_number and (value is not None or name != "against"):
                 raise ValueError(f"the {name} of a calibration is a number, but is {value!r}")
+            if is_number and abs(value) > sys.float_info.max:
+                raise ValueError(f"the {name} of a calibration is finite, but no float is as large")
         return cls(**values)
 
 
@@ -100,14 +105,24 @@ def fit(
         seconds: [D] how long it is.
 
     Raises:
-        ValueError: no decision that the policy favoured was right, or its odds say nothing.
+        ValueError: of the decisions that the policy favoured all are right or none is, or its
+            odds do not rise with what is right.
     """
     given = log_odds(probability)
     favoured = given >= 0.0
-    if not np.any(is_right & favoured):
-        raise ValueError("a fit needs decisions that are right")
+    n_right, n_favoured = int(np.sum(is_right & favoured)), int(np.sum(favoured))
+    if n_right in (0, n_favoured):
+        raise ValueError(
+            "a fit needs decisions that are right and others that are wrong, but of "
+            f"{n_favoured} that the policy favoured {n_right} are right"
+        )
     weight = seconds / seconds[favoured].mean()
     intercept, slope = _logistic(given[favoured], is_right[favoured], weight[favoured])
+    if slope < LEAST_SLOPE or np.ptp(given[favoured]) == 0.0:
+        raise ValueError(
+            "a fit needs odds that rise with what is right, but the policy is no surer of that "
+            "than of what is wrong"
+        )
     against = None
     if np.any(~favoured):
         right = float(weight[~favoured] @ is_right[~favoured]) + PRIOR

@@ -56,6 +56,22 @@ def test_a_fit_needs_what_is_right():
         fit(np.array([0.9, 0.2]), np.array([False, True]), np.ones(2))
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("is_right", [True, False])
+def test_a_fit_needs_what_is_right_and_what_is_wrong(is_right, seed):
+    rng = np.random.default_rng(seed)
+    p, seconds = rng.uniform(0.6, 0.99, 50), rng.uniform(1.0, 9.0, 50)
+    with pytest.raises(ValueError, match="right and others that are wrong"):
+        fit(p, np.full(50, is_right), seconds)
+
+
+@pytest.mark.parametrize("p", [np.full(20, 0.9), np.linspace(0.99, 0.6, 20)])
+def test_a_fit_needs_odds_that_rise_with_what_is_right(p):
+    is_right = np.arange(20) >= 8
+    with pytest.raises(ValueError, match="odds that rise"):
+        fit(p, is_right, np.ones(20))
+
+
 def test_fitted_confidence_is_right_as_often_as_it_says():
     calibration = fit(*made_decisions(seed=1))
     p, is_right, seconds = made_decisions(seed=2)
@@ -98,6 +114,8 @@ def test_json_and_back():
         {"slope": True, "intercept": 0.0, "against": None},
         {"slope": -1.0, "intercept": 0.0, "against": None},
         {"slope": 1.0, "intercept": float("nan"), "against": 0.0},
+        {"slope": 10**400, "intercept": 0.0, "against": None},
+        {"slope": 1.0, "intercept": 0.0, "against": -(10**400)},
     ],
 )
 def test_what_is_no_calibration_is_refused(values):
