@@ -91,7 +91,9 @@ class Decision:
     """Why: one action of the editor.
 
     Attributes:
-        beat, time_s: the cursor, as index into the grid and in seconds of the source.
+        beat: the cursor, as index into the grid.
+        time_s: from where on it holds, in s of the source; up to the next one's. At a cut this is
+            where the sound changes, not the beat (`decision_times`).
         type, size, amount: names of the action, as in `actions`.
         probability: that the policy gave it, in [0, 1]; None when no policy chose it.
         material: name of what the span is (`Material`), None when not known.

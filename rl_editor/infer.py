@@ -153,7 +153,7 @@ def edit(
             *paths,
             edl=edl,
             track=track,
-            removed_s=removed_seconds(edl.decisions, made, track.grid, edl.clips),
+            removed_s=removed_seconds(made, track.grid, edl.clips),
             gain_db=rendered.gain_applied_db,
             music_found=made.music_found,
             notes=(
@@ -236,7 +236,7 @@ def _decision_list(
         ),
         duration_s=samples / track.sample_rate,
         clips=fitted.clips,
-        decisions=decisions(made, track, calibration),
+        decisions=decisions(made, track, calibration, fitted.clips),
         grid=EdlGrid.of(track.grid),
         joins=fitted.joins,
     )

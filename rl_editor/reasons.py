@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.actions import Action, ActionType
+from rl_editor.actions import LEAVING_TYPES, Action, ActionType
 from rl_editor.calibration import Calibration
+from rl_editor.decision_times import at_the_sound
 from rl_editor.edl import Clip, Decision
 from rl_editor.grid import BeatGrid
 from rl_editor.materials import Material
@@ -54,12 +55,12 @@ _VERBS = {
     ActionType.SWAP_NEXT: "swapped with the passage after it",
 }
 
-REMOVING = (ActionType.CUT, ActionType.SKIP)
-REMOVING_NAMES = tuple(kind.name for kind in REMOVING)
-
 
 def decisions(
-    plan: Plan, track: Track, calibration: Calibration | None = None
+    plan: Plan,
+    track: Track,
+    calibration: Calibration | None = None,
+    clips: Sequence[Clip] | None = None,
 ) -> tuple[Decision, ...]:
     """Return one decision for each action of a plan, with its confidence, material and reason.
 
@@ -68,13 +69,15 @@ def decisions(
             chose what was kept.
         track: the recording.
         calibration: of the policy; None gives its own probabilities, which are too sure.
+        clips: of the finished edit: decisions are where they are heard there, and those of which
+            nothing remains are left out (`decision_times`). None leaves them on their beats.
     """
     sure = (calibration or Calibration()).confidence(decision_probabilities(plan))
     out = []
     for number, (action, (start, end)) in enumerate(
         zip(plan.state.actions, plan.action_spans, strict=True)
     ):
-        material = span_material(plan, start, end, action.type in REMOVING)
+        material = span_material(plan, start, end, action.type in LEAVING_TYPES)
         out.append(
             Decision(
                 beat=start,
@@ -87,13 +90,16 @@ def decisions(
                 reason=reason(action, material, track, (start, end)),
             )
         )
-    return tuple(out)
+    if clips is None:
+        return tuple(out)
+    spans_s = track.grid.edges_s[np.array(plan.action_spans)]
+    return at_the_sound(out, spans_s, clips, track.duration_s)
 
 
 def decision_probabilities(plan: Plan) -> NDArray[np.float64]:
     """Return [D] the policy's probability of each action of a plan: the mean over its beats."""
     keep = [float(plan.keep_probability[start:end].mean()) for start, end in plan.action_spans]
-    removes = np.array([action.type in REMOVING for action in plan.state.actions])
+    removes = np.array([action.type in LEAVING_TYPES for action in plan.state.actions])
     return np.where(removes, 1.0 - np.array(keep), keep)
 
 
@@ -107,7 +113,7 @@ def span_material(plan: Plan, start: int, end: int, removed: bool) -> Material:
 
 def reason(action: Action, material: Material, track: Track, span: tuple[int, int]) -> str:
     """Return one sentence that says what the span was and why it went, stayed or changed."""
-    if action.type not in REMOVING:
+    if action.type not in LEAVING_TYPES:
         return f"{_VERBS[action.type]}: part of the track"
     word = WORDS[material]
     if material in _HAS_LATER_TAKE:
@@ -125,26 +131,21 @@ def reason(action: Action, material: Material, track: Track, span: tuple[int, in
 
 
 def removed_seconds(
-    made: tuple[Decision, ...], plan: Plan, grid: BeatGrid, clips: Sequence[Clip] | None = None
+    plan: Plan, grid: BeatGrid, clips: Sequence[Clip] | None = None
 ) -> dict[str, float]:
     """Return the seconds removed by kind of material in a musician's words, longest first.
 
     Args:
-        made: the decisions.
-        plan: that they are of.
+        plan: of the edit.
         grid: of the recording.
         clips: of the finished edit, whose cuts may lie beside the beats of the decisions; what
             they leave out of a beat that was to stay is of the kind of the nearest that was not.
             None counts whole beats.
     """
-    removing = [
-        (WORDS[Material[decision.material]], span)
-        for decision, span in zip(made, plan.action_spans, strict=True)
-        if ActionType[decision.type] in REMOVING and decision.material is not None
-    ]
     kind = np.full(grid.n_beats, -1)
-    for number, (_, (start, end)) in enumerate(removing):
-        kind[start:end] = number
+    for action, (start, end) in zip(plan.state.actions, plan.action_spans, strict=True):
+        if action.type in LEAVING_TYPES:
+            kind[start:end] = span_material(plan, start, end, True)
     removed = np.flatnonzero(kind >= 0)
     if not len(removed):
         return {}
@@ -152,7 +153,7 @@ def removed_seconds(
     seconds: dict[str, float] = defaultdict(float)
     for beat in np.flatnonzero(left_out_s > 0.0):
         nearest = removed[np.abs(removed - beat).argmin()]
-        seconds[removing[kind[nearest]][0]] += float(left_out_s[beat])
+        seconds[WORDS[Material(kind[nearest])]] += float(left_out_s[beat])
     return dict(sorted(seconds.items(), key=lambda item: -item[1]))
 
 

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.atomic import atomic_path
+from rl_editor.decision_times import REMOVING_NAMES
 from rl_editor.edl import Decision, EditDecisionList, Join
 from rl_editor.errors import UserError
 from rl_editor.features import FEATURE_NAMES
 from rl_editor.grid import BeatGrid
-from rl_editor.reasons import REMOVING_NAMES
 from rl_editor.track import Track
 from rl_editor.units import format_time
 
@@ -249,12 +249,22 @@ def _decisions_table(edl: EditDecisionList) -> str:
         sure = [d.probability for d in passage if d.probability is not None]
         rows.append(
             (
-                f"{format_time(passage[0].time_s)} to {format_time(end_s)}",
+                _span_text(passage[0].time_s, end_s),
                 passage[0].reason,
                 f"{100 * float(np.mean(sure)):.0f}%" if sure else "",
             )
         )
     return _table(("in the recording", "what and why", "sure"), rows, (2,), "passages")
+
+
+def _span_text(start_s: float, end_s: float) -> str:
+    """Return a span of the recording to the ms, such as `3:07.512 to 3:09.000`.
+
+    What goes back or stays where it is has a place alone.
+    """
+    first, last = round(1000 * start_s), round(1000 * end_s)
+    texts = [f"{ms // 60_000}:{ms % 60_000 / 1000:06.3f}" for ms in (first, last)]
+    return " to ".join(texts if last > first else texts[:1])
 
 
 def _joins_table(joins: Sequence[Join]) -> str:

@@ -17,7 +17,7 @@ STAGES = {
         beat_network beat_stretches beats cache demucs_stems features frame_features frame_vectors
         grid recurrence spectrogram stems track""",
     "edit language": """
-        action_sounds actions batch_arrangement beat_script boundary_refinement
+        action_sounds actions batch_arrangement beat_script boundary_refinement decision_times
         edit_batch edit_state edit_tables edl
         edl_fields edl_types effects edit_joins grid_lines heard_beats
         join_measures join_search

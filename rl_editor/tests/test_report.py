@@ -75,8 +75,23 @@ def test_the_page_says_what_happened():
     assert "Edit of take.wav" in texts
     assert "length of the recording | 0:32.0 | length of the edited track | 0:24.0" in texts
     assert "left out: talk | 0:08.0" in texts
-    assert "0:08.0 to 0:16.0 | cut: talk | 90%" in texts
+    assert "0:08.000 to 0:16.000 | cut: talk | 90%" in texts
     assert "0:08.0 | 20 | 51 | -1.2 (62) | +3 (73) | 84" in texts
+
+
+def test_passages_have_the_times_of_the_sound_to_the_ms():
+    edl = made_edl()
+    times_s = (0.0, 8.01249, 16.5)
+    moved = [
+        dataclasses.replace(decision, time_s=time_s)
+        for decision, time_s in zip(edl.decisions, times_s, strict=True)
+    ]
+    back = dataclasses.replace(moved[1], type="JUMP_BACK", reason="back", time_s=30.0)
+    edl = dataclasses.replace(edl, decisions=(*moved, back, moved[1]))
+    texts = " | ".join(Page(render_page(edl, TRACK, {})).texts)
+    assert "0:08.012 to 0:16.500 | cut: talk" in texts
+    assert "0:16.500 to 0:30.000 | kept" in texts
+    assert "0:30.000 | back" in texts
 
 
 def test_passages_of_clearly_other_tempi_are_told():
@@ -201,23 +216,22 @@ def test_a_decision_for_each_action():
     expected = [1 - keep[:16].mean(), keep[16:48].mean(), keep[48:].mean()]
     assert [d.probability for d in made] == pytest.approx(expected)
     assert [d.reason for d in made] == ["cut: talk", *["kept: part of the track"] * 2]
-    assert removed_seconds(made, plan, TRACK.grid) == {"talk": 8.0}
+    assert removed_seconds(plan, TRACK.grid) == {"talk": 8.0}
 
 
 def test_removed_seconds_are_those_between_the_cuts():
     plan = made_plan((CUT, Size.BAR), (ActionType.SKIP, Size.BAR), (KEEP, Size.BAR))
-    made = decisions(plan, TRACK)
-    assert sum(removed_seconds(made, plan, TRACK.grid).values()) == pytest.approx(6.0)
+    assert sum(removed_seconds(plan, TRACK.grid).values()) == pytest.approx(6.0)
 
 
 def test_a_cut_beside_its_beat_removes_what_it_leaves_out():
     plan = made_plan((CUT, Size.PHRASE), (KEEP, Size.TWO_PHRASES), (KEEP, Size.PHRASE))
-    made, end_s = decisions(plan, TRACK), TRACK.duration_s
+    end_s = TRACK.duration_s
     for start_s in (7.7, 8.0, 8.9):
-        removed_s = removed_seconds(made, plan, TRACK.grid, [Clip(start_s, end_s)])
+        removed_s = removed_seconds(plan, TRACK.grid, [Clip(start_s, end_s)])
         assert removed_s == {"talk": pytest.approx(start_s)}
     crossfaded = [Clip(8.0, 12.1), Clip(13.9, end_s, timeline_start_s=3.9)]
-    removed_s = removed_seconds(made, plan, TRACK.grid, crossfaded)
+    removed_s = removed_seconds(plan, TRACK.grid, crossfaded)
     assert removed_s == {"talk": pytest.approx(8.0 + 2.0)}
 
 
