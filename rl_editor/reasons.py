@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rl_editor.actions import LEAVING_TYPES, Action, ActionType
 from rl_editor.calibration import Calibration
-from rl_editor.decision_times import at_the_sound
+from rl_editor.decision_times import at_the_sound, heard_seconds
 from rl_editor.edl import Clip, Decision
 from rl_editor.grid import BeatGrid
 from rl_editor.materials import Material
@@ -159,16 +159,14 @@ def removed_seconds(
 
 def _left_out_s(clips: Sequence[Clip], grid: BeatGrid) -> NDArray[np.float64]:
     """Return [N] the seconds of each beat that no clip plays; a crossfade is half of each side."""
-    edges_s = grid.edges_s
     ends_s = [c.timeline_start_s + (c.source_end_s - c.source_start_s) / c.rate for c in clips]
     half_s = [
         max(0.0, end_s - after.timeline_start_s) / 2.0
         for end_s, after in zip(ends_s, clips[1:], strict=False)
     ]
-    played_s = np.zeros(grid.n_beats)
+    played = []
     for clip, lead_s, tail_s in zip(clips, [0.0, *half_s], [*half_s, 0.0], strict=False):
         first_s, last_s = (tail_s, lead_s) if clip.reverse else (lead_s, tail_s)
         start_s = clip.source_start_s + first_s * clip.rate
-        end_s = clip.source_end_s - last_s * clip.rate
-        played_s += np.diff(np.clip(edges_s, start_s, max(start_s, end_s)))
-    return np.maximum(grid.durations_s - played_s, 0.0)
+        played.append((start_s, clip.source_end_s - last_s * clip.rate))
+    return np.maximum(grid.durations_s - heard_seconds(played, grid.edges_s), 0.0)

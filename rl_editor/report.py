@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.atomic import atomic_path
-from rl_editor.decision_times import REMOVING_NAMES
+from rl_editor.decision_times import REMOVING_NAMES, heard_seconds
 from rl_editor.edl import Decision, EditDecisionList, Join
 from rl_editor.errors import UserError
 from rl_editor.features import FEATURE_NAMES
@@ -222,12 +222,8 @@ def _ruler(total_s: float) -> str:
 
 def played_share(edl: EditDecisionList, edges_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return [N] the share of each cell of `edges_s` [N + 1] that some clip plays, at most 1."""
-    played = np.zeros(len(edges_s) - 1)
-    for clip in edl.clips:
-        start = np.clip(edges_s[:-1], clip.source_start_s, clip.source_end_s)
-        end = np.clip(edges_s[1:], clip.source_start_s, clip.source_end_s)
-        played += end - start
-    return np.minimum(played / np.diff(edges_s), 1.0)
+    spans_s = ((clip.source_start_s, clip.source_end_s) for clip in edl.clips)
+    return np.minimum(heard_seconds(spans_s, edges_s) / np.diff(edges_s), 1.0)
 
 
 def _decisions_table(edl: EditDecisionList) -> str:

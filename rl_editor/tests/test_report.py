@@ -12,7 +12,7 @@ import pytest
 from rl_editor.actions import Action, ActionType, Amount, Size
 from rl_editor.config import EpisodeConfig
 from rl_editor.edit_state import EditState
-from rl_editor.edl import Clip, Decision, EditDecisionList, EdlGrid, Join, Source
+from rl_editor.edl import Clip, Decision, EditDecisionList, EdlGrid, Join, Source, back_to_back
 from rl_editor.errors import UserError
 from rl_editor.grid import steady_grid
 from rl_editor.materials import N_MATERIALS, Material
@@ -233,6 +233,15 @@ def test_a_cut_beside_its_beat_removes_what_it_leaves_out():
     crossfaded = [Clip(8.0, 12.1), Clip(13.9, end_s, timeline_start_s=3.9)]
     removed_s = removed_seconds(plan, TRACK.grid, crossfaded)
     assert removed_s == {"talk": pytest.approx(8.0 + 2.0)}
+
+
+def test_what_is_played_twice_is_no_more_than_there():
+    plan = made_plan((CUT, Size.PHRASE), (KEEP, Size.TWO_PHRASES), (KEEP, Size.PHRASE))
+    clips = back_to_back([Clip(8.0, 20.75), Clip(8.0, 20.75)], 48000)
+    removed_s = removed_seconds(plan, TRACK.grid, clips)
+    assert removed_s == {"talk": pytest.approx(8.0 + 32.0 - 20.75)}
+    share = played_share(dataclasses.replace(made_edl(), clips=clips), TRACK.grid.edges_s)
+    assert share[40:44].tolist() == [1.0, 0.5, 0.0, 0.0]
 
 
 def test_music_is_only_removed_where_it_is_surely_music():
