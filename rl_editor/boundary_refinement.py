@@ -14,7 +14,8 @@ At a join both sides are chosen together. Where they are takes of one passage, i
 a gap; else the beat does.
 
 In: clips with hard cuts on beats, back to back, and the samples of their source. Out: the same
-clips, each edge on a whole sample at most two beats away (`Refined`).
+clips, those in one that continue each other, each edge on a whole sample at most two beats away
+(`Refined`).
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class Refined:
     """Clips whose edges lie where the sound changes.
 
     Attributes:
-        clips: in output order, one for each clip that came in.
+        clips: [K] in output order; those that came in and continue each other unchanged are one.
         moves_s: [K, 2] how far the start and the end of each moved, in s of the source.
         goes_on: [K - 1] whether both sides of a join were found to be takes of one passage, and
             meet at the same place of it.
@@ -103,12 +104,14 @@ class Edge:
         score: [D] log-likelihood gained by each move from `first` on, less its costs; 0 where
             the edge stays.
         beat_frames: length of the beat that is played there.
+        beats: [D] each move in beats of the grid, which may be uneven.
         levels_db: [n, B] around it, n odd; the edge lies at the middle of the middle frame.
     """
 
     first: int
     score: Values
     beat_frames: float
+    beats: Values
     levels_db: Values
 
     @property
@@ -221,7 +224,14 @@ def _edge(
     high = middle + min(last + lead + context, int((duration_s - time_s) / HOP_S))
     changes = middle - low + lead + np.arange(first, last + 1)
     gain = change_point_gain(levels_db[low:high], np.minimum(changes, high - low - 1))
-    return Edge(first, _score(gain, first, beat_s / HOP_S), beat_s / HOP_S, levels_db)
+    beats = _beats_at(time_s + HOP_S * np.arange(first, last + 1), grid)
+    beats -= beats[-first]
+    return Edge(first, _score(gain, first, beat_s / HOP_S), beat_s / HOP_S, beats, levels_db)
+
+
+def _beats_at(times_s: NDArray[np.floating], grid: BeatGrid) -> Values:
+    """Return times [D] in beats of the grid from its start: whole on a beat."""
+    return np.asarray(np.interp(times_s, grid.edges_s, np.arange(grid.n_beats + 1.0)))
 
 
 def _gap_s(clips: Sequence[Clip], time_s: float, is_end: bool, duration_s: float) -> float:
@@ -298,15 +308,16 @@ def joint_moves(left: Edge, right: Edge, lag: int | None) -> tuple[int, int]:
     """Return how far the two sides of a join move, in frames.
 
     The passage goes on without a gap where the right side is another take of it, `lag` frames
-    ahead (`take_lag`), else the beat does.
+    ahead (`take_lag`), else the beat does: each side by as much of its own beats, whatever their
+    tempi.
     """
-    ahead = left.moves[:, None] - right.moves
     if lag is None:
-        period = 0.5 * (left.beat_frames + right.beat_frames)
-        off = np.abs((ahead + period / 2) % period - period / 2)
-        allowed = off <= _PHASE_TOLERANCE_S / HOP_S
+        off_beats = left.beats[:, None] - right.beats
+        off_beats = np.abs(off_beats - np.rint(off_beats))
+        period_s = HOP_S * max(left.beat_frames, right.beat_frames)
+        allowed = off_beats * period_s <= _PHASE_TOLERANCE_S
     else:
-        allowed = ahead == lag
+        allowed = left.moves[:, None] - right.moves == lag
     if not allowed.any():
         return 0, 0
     score = np.where(allowed, left.score[:, None] + right.score, -np.inf)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from rl_editor import boundary_refinement
 from rl_editor.boundary_refinement import (
     band_levels,
     change_point_gain,
@@ -90,6 +93,44 @@ def test_a_join_between_passages_holds_the_beat():
     gap_s = right.source_start_s - left.source_end_s
     off_s = (gap_s - 3.5 + BEAT_S / 2) % BEAT_S - BEAT_S / 2
     assert abs(off_s) <= 0.0151
+
+
+@pytest.mark.parametrize(("beat_left_s", "beat_right_s"), [(0.5, 0.55), (0.6, 0.5), (0.5, 0.5)])
+@pytest.mark.parametrize("late_beats", [-2, -1, 1, 2])
+def test_a_join_between_two_tempi_holds_the_beat(beat_left_s, beat_right_s, late_beats):
+    edges_s = np.r_[np.arange(0.0, 12.0, beat_left_s), np.arange(12.0, 24.001, beat_right_s)]
+    n_beats = len(edges_s) - 1
+    grid = dataclasses.replace(
+        steady_grid(24.0),
+        beats_s=edges_s[:-1],
+        duration_s=float(edges_s[-1]),
+        **{name: np.zeros(n_beats, bool) for name in ("is_downbeat", "is_phrase_start")},
+        confidence=np.zeros(n_beats, np.float32),
+    )
+    signal = hiss(edges_s[-1], 0.02)
+    stop, start = edges_s[14] + 0.1 * beat_left_s, edges_s[-9] + 0.1 * beat_right_s
+    for low_s, high_s, seed in ((0.0, stop, 0), (start, edges_s[-1], 1)):
+        low, high = round(low_s * SR), round(high_s * SR)
+        signal[low:high] = beats(24.0, seed)[: high - low]
+    ends_s = (edges_s[14 + late_beats], edges_s[-9 + late_beats])
+    found = refined(signal, (0.0, ends_s[0]), (ends_s[1], edges_s[-1]), grid=grid)
+    moved_beats = np.interp(
+        (found.clips[0].source_end_s, found.clips[1].source_start_s), edges_s, range(n_beats + 1)
+    )
+    assert np.abs(found.moves_s[[0, 1], [1, 0]]).max() > 0.3
+    off_beats = (moved_beats[0] - moved_beats[1] + 0.5) % 1.0 - 0.5
+    assert abs(off_beats) * max(beat_left_s, beat_right_s) <= 0.0151
+
+
+def test_a_join_that_would_stand_out_only_where_it_was_moved_to_stays(monkeypatch):
+    music = beats(16.0, seed=2)
+    parts = [music[: round(6.4 * SR)], hiss(3.5, 0.02), music[8 * SR :], hiss(0.6, 1e-4)]
+    signal, spans_s = np.concatenate(parts), [(0.0, 6.0), (10.0, 18.5)]
+    found = refined(signal, *spans_s)
+    np.testing.assert_array_equal(found.moves_s, 0.0)
+    assert found.clips == back_to_back([Clip(*span) for span in spans_s], SR)
+    monkeypatch.setattr(boundary_refinement, "_is_worse", lambda *_: np.zeros(1, bool))
+    assert refined(signal, *spans_s).moves_s[0, 1] == pytest.approx(0.4, abs=0.02)
 
 
 @pytest.mark.parametrize("lag_beats", [-1, 1])
