@@ -9,7 +9,8 @@ both are searched for audio files, folders within them too. Clips of less than 1
 folder (single words, single sounds) are strung together with pauses to one recording.
 
 Told is, by kind, how many were taken for music, each with its 95% interval (Wilson 1927), and
-which ones were taken wrongly.
+which ones were taken wrongly. The interval needs sounds that are independent: every made one has
+random numbers of its own, and there is one silence of each length.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -39,6 +41,8 @@ from rl_editor.track import Track
 SR = CONFIG.sr
 LENGTHS_S = (12.0, 30.0, 75.0)
 SHORT_S = 10.0
+SILENCE = "silence"
+"""The kind of which there is one of each length."""
 STRUNG_S = 60.0
 """Most that is strung together out of the clips of a folder."""
 
@@ -55,11 +59,15 @@ def coloured(n: int, rng: np.random.Generator, power: float) -> Signal:
     return made / np.abs(made).max()
 
 
-def harmonics(n: int, hz: float, count: int) -> Signal:
-    """Return [n] of a steady tone with overtones."""
-    time_s = np.arange(n) / SR
-    partials = [0.3 * np.sin(2 * np.pi * hz * k * time_s) / k for k in range(1, count + 1)]
-    return np.sum(partials, axis=0)
+def harmonics(n: int, hz: float, count: int, rng: np.random.Generator) -> Signal:
+    """Return [n] of a steady tone with overtones of any strength and phase."""
+    turns = hz * np.arange(n) / SR
+    strengths, phases = rng.uniform(0.1, 1.0, count), rng.random(count)
+    partials = [
+        strength * np.sin(2 * np.pi * (k * turns + phase)) / k
+        for k, strength, phase in zip(range(1, count + 1), strengths, phases, strict=True)
+    ]
+    return 0.3 * np.sum(partials, axis=0)
 
 
 def sweep(n: int, rng: np.random.Generator) -> Signal:
@@ -99,15 +107,22 @@ def wind(n: int, rng: np.random.Generator) -> Signal:
     return coloured(n, rng, 2.0) * swell
 
 
+def mains_hum(n: int, rng: np.random.Generator) -> Signal:
+    """Return [n] of hum near a mains frequency, -40 to 0 dB of the loudest, in a little hiss."""
+    mains_hz = rng.choice([50.0, 60.0]) * (1.0 + rng.normal(0.0, 1e-3))
+    partials = harmonics(n, mains_hz, int(rng.integers(2, 13)), rng)
+    return 10.0 ** rng.uniform(-2.0, 0.0) * partials + 1e-3 * rng.standard_normal(n)
+
+
 MAKERS: dict[str, Maker] = {
-    "silence": lambda n, rng: np.zeros(n),
+    SILENCE: lambda n, rng: np.zeros(n),
     "faint noise": lambda n, rng: 1e-5 * rng.standard_normal(n),
     "room": lambda n, rng: sounds.room_tone(SR, n, rng),
     "white noise": lambda n, rng: 0.3 * rng.standard_normal(n),
     "pink noise": lambda n, rng: coloured(n, rng, 1.0),
     "brown noise": lambda n, rng: coloured(n, rng, 2.0),
-    "tone": lambda n, rng: harmonics(n, rng.uniform(80, 2000), int(rng.integers(1, 8))),
-    "mains hum": lambda n, rng: harmonics(n, 50.0, 8) + 1e-3 * rng.standard_normal(n),
+    "tone": lambda n, rng: harmonics(n, rng.uniform(80, 2000), int(rng.integers(1, 8)), rng),
+    "mains hum": mains_hum,
     "amplifier hum": lambda n, rng: sounds.hum(SR, n, rng),
     "sweep": sweep,
     "applause": lambda n, rng: sounds.applause(SR, rng, n / SR),
@@ -118,16 +133,17 @@ MAKERS: dict[str, Maker] = {
     "talk, words": lambda n, rng: talk(n, SR, rng, 1.0),
     "talk, vowels": lambda n, rng: talk(n, SR, rng, 0.0),
     "talk in noise": lambda n, rng: talk(n, SR, rng, 1.0) + 0.1 * coloured(n, rng, 1.0),
-    "talk in hum": lambda n, rng: talk(n, SR, rng, 1.0) + 0.1 * harmonics(n, 50.0, 6),
+    "talk in hum": lambda n, rng: talk(n, SR, rng, 1.0) + 0.3 * mains_hum(n, rng),
 }
 
 
 def made(lengths_s: Sequence[float], n_each: int, seed: int) -> Iterator[Named]:
-    """Yield the made sounds."""
+    """Yield the made sounds, `n_each` of each kind and length, with random numbers of their own."""
     for kind, make in MAKERS.items():
-        for number in range(n_each):
+        own = zlib.crc32(kind.encode())
+        for number in range(1 if kind == SILENCE else n_each):
             for length_s in lengths_s:
-                rng = np.random.default_rng([seed, number, round(length_s)])
+                rng = np.random.default_rng([seed, own, number, round(length_s)])
                 yield kind, f"{length_s:g} s, number {number}", make(round(length_s * SR), rng)
 
 

@@ -25,6 +25,21 @@ def test_sounds_come_again():
         np.testing.assert_array_equal(first[kind], again[kind])
 
 
+def test_no_two_sounds_are_alike():
+    kinds = ("white noise", "pink noise", "mains hum", "amplifier hum", "tone", "rain", "wind")
+    sounds = [x[: 9 * SR // 10] for kind, _, x in made([1.0, 2.0], 3, 0) if kind in kinds]
+    correlation = np.corrcoef(sounds)
+    assert correlation.shape == (42, 42)
+    assert np.abs(correlation[~np.eye(42, dtype=bool)]).max() < 0.9
+
+
+def test_there_is_one_silence_of_each_length(monkeypatch):
+    monkeypatch.setattr(music_detection, "MAKERS", {k: MAKERS[k] for k in ("silence", "tone")})
+    found = [(kind, len(x)) for kind, _, x in made([1.0, 2.0], 3, 0)]
+    assert found.count(("silence", SR)) == found.count(("silence", 2 * SR)) == 1
+    assert len(found) == 2 + 6
+
+
 def test_intervals():
     assert interval(0, 100) == pytest.approx((0.0, 0.0370), abs=1e-4)
     assert interval(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
