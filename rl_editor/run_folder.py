@@ -1,7 +1,8 @@
 """The folder of a training run: whether it can be written, and the checkpoints in it.
 
 `best.pt` is for use and small; `latest.pt` holds what the run needs to go on, and the last few of
-its kind are kept as `checkpoint-STAGE-NUMBER.pt`. Every one appears whole or not at all.
+its kind are kept as `checkpoint-STAGE-NUMBER.pt`. Every one appears whole or not at all. The
+`latest.pt` of another run becomes `latest.NUMBER.pt`, which nothing replaces.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ LOCK = ".lock"
 LOG_BYTES = 4_000_000
 """Room for the logs of some thousand updates (1.5 kB each as text, as much in TensorBoard)."""
 _KEPT = re.compile(r"checkpoint-[a-z]+-\d+\.pt")
+_SET_ASIDE = re.compile(r"latest\.(\d+|old)\.pt")
+"""One was called "old" before they had numbers."""
 _ABANDONED_S = 600.0
 """An unfinished file that nobody has written to for so long is of a process that was killed."""
 
@@ -124,6 +127,11 @@ def set_aside(path: Path) -> Path | None:
         number += 1
     os.replace(path, aside)
     return aside
+
+
+def runs_set_aside(folder: Path) -> list[Path]:
+    """Return what were `latest.pt` of other runs in a folder."""
+    return sorted(path for path in folder.iterdir() if _SET_ASIDE.fullmatch(path.name))
 
 
 def _same_file(source: Path, target: Path) -> None:

@@ -24,6 +24,8 @@ from rl_editor.event_file import EventFile
 from rl_editor.rewards import REWARD_TERMS
 from rl_editor.run_folder import set_aside
 
+LOG, BOARDS = "log.jsonl", "tensorboard"
+
 
 @dataclass(frozen=True)
 class LogPosition:
@@ -55,7 +57,7 @@ class RunLog:
             save_dir: folder of the run.
             goes_on_at: of the checkpoint; None for a run that begins.
         """
-        self.path = Path(save_dir) / "log.jsonl"
+        self.path = Path(save_dir) / LOG
         self._goes_on_at = goes_on_at
         self._epochs = dict(goes_on_at.epochs) if goes_on_at else {}
         self._file: BinaryIO | None = None
@@ -112,8 +114,7 @@ class RunLog:
     def _open(self) -> BinaryIO:
         """Return the file to append to; nothing before is touched until there is a line."""
         if self._goes_on_at is None:
-            for path in (self.path, self.path.with_name("tensorboard")):
-                set_aside(path)
+            set_log_aside(self.path.parent)
         if self._goes_on_at is None or not self.path.exists():
             return self.path.open("wb")
         file = self.path.open("r+b")
@@ -130,11 +131,17 @@ class RunLog:
         if stage not in self._boards:
             first = None if self._goes_on_at is None else self._epochs.get(stage, 0) + 1
             try:
-                board = EventFile(self.path.with_name("tensorboard") / stage, first)
+                board = EventFile(self.path.with_name(BOARDS) / stage, first)
             except ImportError:
                 return None
             self._boards[stage] = board
         return self._boards[stage]
+
+
+def set_log_aside(save_dir: Path) -> None:
+    """Give the log of another run in a folder a name of its own."""
+    for name in (LOG, BOARDS):
+        set_aside(save_dir / name)
 
 
 class NoLog(RunLog):

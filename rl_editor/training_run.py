@@ -35,8 +35,8 @@ from rl_editor.distributed import Descent, Processes
 from rl_editor.episodes import Observations
 from rl_editor.errors import UserError
 from rl_editor.policy_inputs import N_INPUTS, Normalisation
-from rl_editor.run_folder import BEST, LATEST, save_latest
-from rl_editor.run_log import LogPosition, NoLog, RunLog
+from rl_editor.run_folder import BEST, LATEST, runs_set_aside, save_latest, set_aside
+from rl_editor.run_log import LogPosition, NoLog, RunLog, set_log_aside
 from rl_editor.run_state import VERSION, Learner, capture, fingerprint, restore
 from rl_editor.run_view import RunView
 from rl_editor.training_data import TrainingData
@@ -69,6 +69,7 @@ class Run:
         epoch: PPO updates done.
         best_f1: of `best.pt` in the save folder, -1 where there is none yet.
         goes_on_from: state of the run that this one continues; None for one that begins.
+        stays: it continues the run whose `latest.pt` and log are in the save folder.
         began_trained: the run began with the weights of a checkpoint.
         is_stable: PPO's policy was trained before and knows what it wants.
     """
@@ -84,6 +85,7 @@ class Run:
     epoch: int = 0
     best_f1: float = -1.0
     goes_on_from: RunState | None = None
+    stays: bool = False
     began_trained: bool = False
     is_stable: bool = False
     _fingerprint: str = ""
@@ -122,9 +124,9 @@ class Run:
         if start_from is not None:
             run.epoch = int(start_from.metrics.get("epoch", 0))
             run._go_on(start_from)
-        stays = run.goes_on_from is not None and _is_in(config.train.checkpoint, run.save_dir)
-        if start_from is not None and not stays and processes.is_first:
-            _keep(run.save_dir / LATEST, "a run begins anew", view)
+        run.stays = processes.from_first(lambda: run._is_of_the_run_there(start_from))
+        if start_from is not None and not run.stays and processes.is_first:
+            _keep(run.save_dir / LATEST, "since this is another run", view)
         run.best_f1 = standing_f1(run.save_dir / BEST, data, view.say, processes)
         return run
 
@@ -172,7 +174,7 @@ class Run:
         if not self.processes.is_first:
             return NoLog(self.save_dir)
         state = self.goes_on_from
-        if state is None or not _is_in(self.config.train.checkpoint, self.save_dir):
+        if state is None or not self.stays:
             return RunLog(self.save_dir)
         return RunLog(self.save_dir, LogPosition(**state.facts["log"]))
 
@@ -263,6 +265,19 @@ class Run:
         self.began_trained = state.facts["began_trained"]
         self.is_stable = state.facts["is_stable"]
 
+    def _is_of_the_run_there(self, start_from: Checkpoint | None) -> bool:
+        """Return whether this goes on with the run whose `latest.pt` and log are in the folder."""
+        given, latest = self.config.train.checkpoint, self.save_dir / LATEST
+        if start_from is None or self.goes_on_from is None or not _is_in(given, self.save_dir):
+            return False
+        try:
+            there = load(latest, with_run=True) if latest.exists() else start_from
+        except UserError:
+            return False
+        data = None if there.run is None else there.run.facts["data"]
+        is_same_data = data == self.goes_on_from.facts["data"]
+        return is_same_data and _difference(there.config, start_from.config) is None
+
     def _obstacle(self, before: Config, state: RunState) -> str | None:
         """Return why a run cannot go on as it was, None where it can."""
         reason = _state_obstacle(state, self._fingerprint)
@@ -281,24 +296,45 @@ class Run:
 def unfinished(config: Config, data: TrainingData, view: RunView) -> Checkpoint | None:
     """Return the checkpoint in the save folder if it is of the run with these settings and data.
 
-    One of another run is kept under another name, so that nothing is lost.
+    One of another run is kept under a number, so that nothing is lost. Where the run was given
+    such a number before, it becomes `latest.pt` again.
     """
     path = Path(config.train.save_dir) / LATEST
     if not path.exists():
         return None
+    found, reason = _of_run(path, config, data)
+    if found is not None:
+        return found
+    earlier = {place: _of_run(place, config, data)[0] for place in runs_set_aside(path.parent)}
+    own = {place: checkpoint for place, checkpoint in earlier.items() if checkpoint is not None}
+    if not own:
+        _keep(path, f"a run begins anew: {reason}", view)
+        return None
+    place = max(own, key=lambda place: _progress(own[place]))
+    _keep(path, f"{reason}; {place} is the run with these settings and is {path} again", view)
+    place.replace(path)
+    set_log_aside(path.parent)
+    return own[place]
+
+
+def _of_run(path: Path, config: Config, data: TrainingData) -> tuple[Checkpoint | None, str]:
+    """Return a checkpoint if a run with these settings and data can go on from it, else why not."""
     try:
         found = load(path, with_run=True)
-        reason = _difference(found.config, config)
-        if found.run is None:
-            reason = "it cannot go on"
-        elif reason is None:
-            reason = _state_obstacle(found.run, fingerprint(data))
     except UserError as error:
-        reason = str(error)
-    if reason is None:
-        return found
-    _keep(path, f"a run begins anew: {reason}", view)
-    return None
+        return None, str(error)
+    reason = _difference(found.config, config)
+    if found.run is None:
+        reason = "it cannot go on"
+    elif reason is None:
+        reason = _state_obstacle(found.run, fingerprint(data))
+    return (found, "") if reason is None else (None, reason)
+
+
+def _progress(checkpoint: Checkpoint) -> tuple[int, int]:
+    """Return the updates and the passes of cloning that a run has behind it."""
+    facts = checkpoint.run.facts if checkpoint.run else {}
+    return facts.get("epoch", 0), facts.get("cloned", 0)
 
 
 def _common_fingerprint(data: TrainingData, processes: Processes) -> str:
@@ -321,10 +357,9 @@ def _state_obstacle(state: RunState, mark: str) -> str | None:
 
 
 def _keep(path: Path, reason: str, view: RunView) -> None:
-    """Give a checkpoint that would be replaced another name."""
-    if path.exists():
-        kept = path.with_name(f"{path.stem}.old{path.suffix}")
-        path.replace(kept)
+    """Give a checkpoint that would be replaced a number."""
+    kept = set_aside(path)
+    if kept is not None:
         view.say(f"kept {path} as {kept}, {reason}")
 
 

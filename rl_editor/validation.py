@@ -5,7 +5,6 @@ In: a checkpoint and tasks with known edits. Out: mean scores. Training chooses 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from rl_editor.evaluate import score_edit
 from rl_editor.features import FEATURE_NAMES
 from rl_editor.numpy_policy import NumpyPolicy
 from rl_editor.planner import plan
+from rl_editor.run_folder import set_aside
 from rl_editor.training_data import TrainingData
 from rl_editor.vector_environment import Task
 
@@ -78,8 +78,6 @@ def _usable(path: Path, schema: str, say: Callable[[str], None]) -> Checkpoint |
         standing = load(path)
         check_schema(standing, schema)
     except UserError as error:
-        kept = path.with_name(f"{path.stem}.old{path.suffix}")
-        os.replace(path, kept)
-        say(f"kept {path} as {kept}: {error}")
+        say(f"kept {path} as {set_aside(path)}: {error}")
         return None
     return standing

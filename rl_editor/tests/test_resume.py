@@ -106,7 +106,7 @@ def test_the_run_of_a_kept_checkpoint_goes_on_in_another_folder(tmp_path, uninte
     arrays, lines = outcome(other)
     assert_same((arrays, lines), (uninterrupted[0], uninterrupted[1][-2:]))
     assert (tmp_path / "other" / "best.pt").exists()
-    assert stood.with_name("latest.old.pt").exists()
+    assert stood.with_name("latest.1.pt").exists()
 
 
 def test_a_finished_run_is_left_alone_and_goes_on_when_more_is_asked_for(
@@ -128,10 +128,58 @@ def test_another_run_in_the_folder_is_kept_beside(tmp_path, capsys):
     train.train(small_config(tmp_path, epochs=1, lr=1e-3))
     folder = tmp_path / "models"
     assert "a run begins anew: lr was 5e-05 and is 0.001" in capsys.readouterr().out
-    assert checkpoint.load(folder / "latest.old.pt").config == config
+    assert checkpoint.load(folder / "latest.1.pt").config == config
     assert len(log_lines(config)) == 3
     assert (folder / "log.1.jsonl").exists()
     assert (folder / "tensorboard.1").is_dir()
+
+
+def test_a_wrong_setting_and_the_right_one_again_lose_no_run(
+    tmp_path, monkeypatch, capsys, uninterrupted
+):
+    config = small_config(tmp_path, **SETTINGS)
+    wrong = small_config(tmp_path, **{**SETTINGS, "steps": 8})
+    folder = tmp_path / "models"
+    for settings, call in ((config, 3), (wrong, 2)):
+        with monkeypatch.context() as patch:
+            stop_at(patch, train, "entropy_coef", call)
+            with pytest.raises(KeyboardInterrupt):
+                train.train(settings)
+    assert checkpoint.load(folder / "latest.1.pt").config == config
+    train.train(config)
+    printed = capsys.readouterr().out
+    assert "goes on after epoch 2" in printed
+    assert f"{folder / 'latest.1.pt'} is the run with these settings" in printed
+    arrays, lines = outcome(config)
+    assert_same((arrays, lines), (uninterrupted[0], uninterrupted[1][-2:]))
+    kept = checkpoint.load(folder / "latest.2.pt", with_run=True)
+    assert (kept.config, kept.run.facts["epoch"]) == (wrong, 1)
+    assert sorted(path.name for path in folder.glob("*.jsonl")) == [
+        "log.1.jsonl",
+        "log.2.jsonl",
+        "log.jsonl",
+    ]
+
+
+def test_no_checkpoint_that_was_set_aside_is_replaced(tmp_path):
+    folder, rates = tmp_path / "models", (1e-3, 2e-3, 3e-3)
+    for lr in rates:
+        train.train(small_config(tmp_path, epochs=1, bc_epochs=0, lr=lr))
+    names = ("latest.1.pt", "latest.2.pt", "latest.pt")
+    assert tuple(checkpoint.load(folder / n).config.train.lr for n in names) == rates
+
+
+def test_a_run_that_was_set_aside_goes_on_by_its_name(tmp_path):
+    folder = tmp_path / "models"
+    for lr in (1e-3, 2e-3):
+        train.train(small_config(tmp_path, epochs=1, bc_epochs=0, lr=lr))
+    log = (folder / "log.jsonl").read_bytes()
+    train.train(*train.parse(["--checkpoint", str(folder / "latest.1.pt"), "--epochs", "2"]))
+    names = ("latest.1.pt", "latest.2.pt", "latest.pt")
+    found = [checkpoint.load(folder / n, with_run=True) for n in names]
+    assert [one.config.train.lr for one in found] == [1e-3, 2e-3, 1e-3]
+    assert [one.run.facts["epoch"] for one in found] == [1, 1, 2]
+    assert (folder / "log.2.jsonl").read_bytes() == log
 
 
 def test_other_data_only_takes_the_weights(tmp_path, monkeypatch, capsys):
@@ -178,7 +226,7 @@ def test_weights_for_a_new_run_do_not_replace_the_run_in_the_folder(tmp_path):
     flags = ["--checkpoint", str(folder / "best.pt"), "--save_dir", str(folder), "--epochs", "1"]
     config, start = train.parse([*flags, "--data_dir", str(tmp_path), "--bc_epochs", "1"])
     train.train(config, start)
-    assert checkpoint.load(folder / "latest.old.pt", with_run=True).run is not None
+    assert checkpoint.load(folder / "latest.1.pt", with_run=True).run is not None
 
 
 def test_an_interrupt_before_the_first_update_keeps_the_state(tmp_path, monkeypatch, uninterrupted):

@@ -170,7 +170,7 @@ def test_what_stands_in_the_folder_has_to_be_beaten(tmp_path, made_tasks):
     assert standing_f1(path, made_tasks, said.append) == pytest.approx(expected)
     assert standing_f1(path, other, said.append) == -1.0
     assert not path.exists()
-    assert path.with_name("best.old.pt").exists()
+    assert path.with_name("best.1.pt").exists()
     assert standing_f1(path, made_tasks, said.append) == -1.0
     assert len(said) == 2
 
