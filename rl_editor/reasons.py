@@ -32,7 +32,7 @@ WORDS: dict[Material, str] = {
 }
 """What a removed passage is called; removed MUSIC is music that the edit does without."""
 
-_HAS_LATER_TAKE = (Material.FALSE_START, Material.FLAWED_TAKE, Material.MUSIC)
+_TAKES = (Material.FALSE_START, Material.FLAWED_TAKE, Material.MUSIC)
 
 _VERBS = {
     ActionType.KEEP: "kept",
@@ -72,6 +72,7 @@ def decisions(
         clips: of the finished edit: decisions are where they are heard there, and those of which
             nothing remains are left out (`decision_times`). None leaves them on their beats.
     """
+    heard = _heard_beats(plan, track.grid, clips)
     sure = (calibration or Calibration()).confidence(decision_probabilities(plan))
     out = []
     for number, (action, (start, end)) in enumerate(
@@ -87,7 +88,7 @@ def decisions(
                 amount=action.amount.name,
                 probability=float(sure[number]) if plan.music_found else None,
                 material=material.name,
-                reason=reason(action, material, track, (start, end)),
+                reason=reason(action, material, track, (start, end), heard),
             )
         )
     if clips is None:
@@ -111,23 +112,55 @@ def span_material(plan: Plan, start: int, end: int, removed: bool) -> Material:
     return Material(int(mean.argmax()))
 
 
-def reason(action: Action, material: Material, track: Track, span: tuple[int, int]) -> str:
-    """Return one sentence that says what the span was and why it went, stayed or changed."""
+def reason(
+    action: Action,
+    material: Material,
+    track: Track,
+    span: tuple[int, int],
+    heard: NDArray[np.bool_],
+) -> str:
+    """Return one sentence that says what the span was and why it went, stayed or changed.
+
+    Where the same is heard elsewhere, it says where: at a beat of `heard` [N] outside the span.
+    """
     if action.type not in LEAVING_TYPES:
         return f"{_VERBS[action.type]}: part of the track"
     word = WORDS[material]
-    if material in _HAS_LATER_TAKE:
-        later = track.match_later[span[0] : span[1]]
-        if np.mean(later >= 0) >= 0.5:
-            where = track.grid.beats_s[int(np.median(later[later >= 0]))]
-            word = "earlier take" if material == Material.MUSIC else word
-            return f"cut: {word}; it is played again around {format_time(where)} of the recording"
-    if material == Material.REDUNDANT_REPEAT:
-        earlier = track.match_earlier[span[0] : span[1]]
-        if np.mean(earlier >= 0) >= 0.5:
-            where = track.grid.beats_s[int(np.median(earlier[earlier >= 0]))]
-            return f"cut: {word} of what is heard around {format_time(where)} of the recording"
+    later_s = _copy_s(track.match_later, track.grid, span, heard)
+    earlier_s = _copy_s(track.match_earlier, track.grid, span, heard)
+    if material in _TAKES and later_s is not None:
+        word = "earlier take" if material == Material.MUSIC else word
+        return f"cut: {word}; it is played again around {format_time(later_s)} of the recording"
+    if material in _TAKES and earlier_s is not None:
+        word = "later take" if material == Material.MUSIC else word
+        return (
+            f"cut: {word}; it was played before, around {format_time(earlier_s)} of the recording"
+        )
+    copy_s = later_s if earlier_s is None else earlier_s
+    if material == Material.REDUNDANT_REPEAT and copy_s is not None:
+        return f"cut: {word} of what is heard around {format_time(copy_s)} of the recording"
     return f"cut: {word}"
+
+
+def _copy_s(
+    match: NDArray[np.int64], grid: BeatGrid, span: tuple[int, int], heard: NDArray[np.bool_]
+) -> float | None:
+    """Return where the middle of what is heard of a span's copy lies, if that is half of it."""
+    start, end = span
+    copies = match[start:end]
+    copies = copies[(copies >= 0) & ((copies < start) | (copies >= end))]
+    copies = copies[heard[copies]]
+    if 2 * len(copies) < end - start:
+        return None
+    return float(grid.beats_s[copies[len(copies) // 2]])
+
+
+def _heard_beats(plan: Plan, grid: BeatGrid, clips: Sequence[Clip] | None) -> NDArray[np.bool_]:
+    """Return [N] the beats that are heard as a whole."""
+    if clips is None:
+        return plan.state.played > 0
+    spans_s = ((clip.source_start_s, clip.source_end_s) for clip in clips)
+    return heard_seconds(spans_s, grid.edges_s) > 0.999 * grid.durations_s
 
 
 def removed_seconds(

@@ -14,7 +14,6 @@ from rl_editor.config import EpisodeConfig
 from rl_editor.edit_state import EditState
 from rl_editor.edl import Clip, Decision, EditDecisionList, EdlGrid, Join, Source, back_to_back
 from rl_editor.errors import UserError
-from rl_editor.grid import steady_grid
 from rl_editor.materials import N_MATERIALS, Material
 from rl_editor.planner import Plan
 from rl_editor.reasons import WORDS, decisions, reason, removed_seconds, span_material
@@ -24,6 +23,7 @@ from rl_editor.tests.test_grid import played_at
 
 TRACK = made_up_track(64)
 KEEP, CUT = ActionType.KEEP, ActionType.CUT
+ALL_HEARD = np.ones(64, dtype=bool)
 VOID = {"meta", "rect", "br"}
 
 
@@ -256,23 +256,63 @@ def test_music_is_only_removed_where_it_is_surely_music():
 @pytest.mark.parametrize("kind", ActionType)
 @pytest.mark.parametrize("material", Material)
 def test_every_action_has_its_reason(kind, material):
-    track = dataclasses.replace(TRACK, match_later=np.full(64, -1))
-    words = reason(Action(kind, Size.BAR, Amount.NEUTRAL), material, track, (0, 4))
+    track = dataclasses.replace(TRACK, match_later=np.full(64, -1), match_earlier=np.full(64, -1))
+    words = reason(Action(kind, Size.BAR, Amount.NEUTRAL), material, track, (0, 4), ALL_HEARD)
     assert words.startswith("cut: ") == (kind in (CUT, ActionType.SKIP))
     assert words.isprintable()
     if words.startswith("cut: "):
         assert WORDS[material] in words
 
 
-def test_a_take_that_is_played_again_says_where():
-    track = dataclasses.replace(TRACK, match_later=np.full(64, 40), match_earlier=np.full(64, -1))
-    action = Action(CUT, Size.BAR)
-    words = reason(action, Material.FLAWED_TAKE, track, (0, 4))
-    assert words == "cut: flawed take; it is played again around 0:20.0 of the recording"
-    assert reason(action, Material.REDUNDANT_REPEAT, track, (0, 4)) == "cut: needless repeat"
-    assert reason(action, Material.MUSIC, track, (0, 4)) == (
-        "cut: earlier take; it is played again around 0:20.0 of the recording"
+def copied(later=None, earlier=None):
+    """Return the track with copies of every beat so many beats on or back."""
+    beats = np.arange(64)
+    return dataclasses.replace(
+        TRACK,
+        match_later=np.full(64, -1) if later is None else np.minimum(beats + later, 63),
+        match_earlier=np.full(64, -1) if earlier is None else np.maximum(beats - earlier, 0),
     )
-    track = dataclasses.replace(TRACK, match_earlier=np.full(64, 2), grid=steady_grid(32.0))
-    words = reason(action, Material.REDUNDANT_REPEAT, track, (8, 12))
+
+
+def words_of(track, material, span, heard=ALL_HEARD):
+    return reason(Action(CUT, Size.BAR), material, track, span, heard)
+
+
+def test_a_take_that_is_played_elsewhere_says_where():
+    track = copied(later=38)
+    words = words_of(track, Material.FLAWED_TAKE, (0, 4))
+    assert words == "cut: flawed take; it is played again around 0:20.0 of the recording"
+    words = words_of(track, Material.MUSIC, (0, 4))
+    assert words == "cut: earlier take; it is played again around 0:20.0 of the recording"
+    words = words_of(copied(earlier=38), Material.MUSIC, (40, 44))
+    assert words == "cut: later take; it was played before, around 0:02.0 of the recording"
+    words = words_of(copied(earlier=8), Material.REDUNDANT_REPEAT, (8, 12))
     assert words == "cut: needless repeat of what is heard around 0:01.0 of the recording"
+    words = words_of(track, Material.REDUNDANT_REPEAT, (0, 4))
+    assert words == "cut: needless repeat of what is heard around 0:20.0 of the recording"
+    assert words_of(track, Material.TALK, (0, 4)) == "cut: talk"
+
+
+def test_of_two_complete_takes_the_one_that_is_heard_is_named():
+    heard = np.arange(64) >= 32
+    track = copied(later=32, earlier=4)
+    for material in (Material.REDUNDANT_REPEAT, Material.MUSIC, Material.FLAWED_TAKE):
+        for start in (0, 8, 16):
+            words = words_of(track, material, (start, start + 16), heard)
+            assert f"around 0:{(start + 8 + 32) / 2:04.1f} of the recording" in words
+
+
+def test_a_place_that_is_not_heard_or_inside_the_passage_is_not_named():
+    for track in (copied(later=8), copied(earlier=8)):
+        assert words_of(track, Material.REDUNDANT_REPEAT, (16, 48)) == "cut: needless repeat"
+        words = words_of(track, Material.FLAWED_TAKE, (16, 20), np.zeros(64, dtype=bool))
+        assert words == "cut: flawed take"
+
+
+def test_reasons_go_by_what_the_clips_play():
+    plan = made_plan((CUT, Size.PHRASE), (KEEP, Size.TWO_PHRASES), (KEEP, Size.PHRASE))
+    plan.materials[:] = np.eye(N_MATERIALS)[Material.FLAWED_TAKE]
+    track = copied(later=16)
+    assert "again around 0:12.0" in decisions(plan, track)[0].reason
+    assert "again around 0:12.0" in decisions(plan, track, clips=[Clip(8.0, 32.0)])[0].reason
+    assert decisions(plan, track, clips=[Clip(13.9, 32.0)])[0].reason == "cut: flawed take"
