@@ -2,7 +2,7 @@
 
 Takes a path; finds files that cannot be audio, and files that end before their own header
 says they do, which decoders read without a word. Layouts: RIFF/WAVE (Microsoft, IBM 1991),
-RF64 (EBU Tech 3306), AIFF 1.3 (Apple), Ogg pages (RFC 3533).
+RF64 (EBU Tech 3306), AIFF 1.3 (Apple), Ogg pages (RFC 3533), MP4 boxes (ISO 14496-12).
 """
 
 from __future__ import annotations
@@ -25,6 +25,13 @@ WAVE_5_1 = ("L", "R", "C", "LFE", "Ls", "Rs")
 """Loudspeakers of 5.1 surround in the order of WAV, FLAC and FFmpeg."""
 OGG_5_1 = ("L", "C", "R", "Ls", "Rs", "LFE")
 """The same in the order of Vorbis and Opus."""
+
+_MP4_BOXES = frozenset(
+    b"ftyp styp free skip wide pnot mdat moov moof mfra meta uuid sidx ssix emsg".split()
+)
+"""What an MP4 is made of; tags that others put behind it are something else."""
+_CODEC_STARTS = (b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11")
+"""First bytes of Matroska and WebM, and of ASF (WMA)."""
 
 _MASKS_5_1 = (0x3F, 0x60F)
 """Masks of WAVE_FORMAT_EXTENSIBLE for 5.1 with the surrounds at the back or at the sides."""
@@ -62,7 +69,7 @@ def check_file(path: str | Path) -> None:
 
 
 def check_complete(path: str | Path) -> None:
-    """Check that a WAV, AIFF or Ogg file is as long as its header promises.
+    """Check that a WAV, AIFF, Ogg or MP4 (M4A) file is as long as its header promises.
 
     Files of other kinds pass; their decoders notice. A WAV whose size was left open by a
     recorder that cannot seek back passes too.
@@ -80,11 +87,20 @@ def check_complete(path: str | Path) -> None:
             missing = _missing_in_chunks(file, size, ">", b"SSND")
         elif kind[:4] == b"OggS":
             missing = _missing_in_ogg(file, size)
+        elif kind[4:8] == b"ftyp":
+            missing = _missing_in_boxes(file, size)
     if missing > PADDING_SLACK:
         raise UserError(
             f"{path} is cut off: its header promises up to {missing} more bytes than the "
             "file holds; copy or export the recording again."
         )
+
+
+def is_codec_container(path: str | Path) -> bool:
+    """Return whether a file begins as MP4 (M4A), Matroska, WebM or ASF (WMA) files do."""
+    with open(path, "rb") as file:
+        start = file.read(12)
+    return start[4:8] == b"ftyp" or start.startswith(_CODEC_STARTS)
 
 
 def find_chunk(file: BinaryIO, size: int, order: str, wanted: bytes) -> tuple[int, int] | None:
@@ -172,3 +188,16 @@ def _missing_in_ogg(file: BinaryIO, size: int) -> int:
     if len(page) < 27 or len(page) < 27 + page[26]:
         return OGG_PAGE_MAX
     return max(0, 27 + page[26] + sum(page[27 : 27 + page[26]]) - len(page))
+
+
+def _missing_in_boxes(file: BinaryIO, size: int) -> int:
+    """Return the bytes that the last box of an MP4 lacks."""
+    position = 0
+    while position + 16 <= size:
+        file.seek(position)
+        length, name, long_length = struct.unpack(">I4sQ", file.read(16))
+        length = long_length if length == 1 else length
+        if name not in _MP4_BOXES or length < 8:  # 0 is up to the end, wherever that is
+            return 0
+        position += length
+    return max(0, position - size)

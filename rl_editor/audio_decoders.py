@@ -23,6 +23,7 @@ from rl_editor.audio_containers import (
     WAVE_5_1,
     check_complete,
     check_file,
+    is_codec_container,
     surround_speakers,
 )
 from rl_editor.errors import UserError
@@ -235,6 +236,10 @@ class AvDecoder:
             # "file:" keeps names with a colon from being taken for a network address.
             self._container = av.open(f"file:{path}", metadata_errors="replace")
         except self._errors as error:
+            if is_codec_container(path):
+                raise UserError(
+                    f"{path} is damaged or cut off; copy or export the recording again."
+                ) from error
             raise _not_audio(path) from error
         try:
             self._start(path)

@@ -95,7 +95,8 @@ def read_edl(path: str | Path, on_note: Callable[[str], None] = warnings.warn) -
     """Return the list in a file that `write_edl`, another program or a person wrote.
 
     Nothing but the file itself is opened: `source.path` stays a string. The output's length
-    follows from the clips: one that is missing or does not fit is made again.
+    follows from the clips: one that is missing or does not fit is made again. A list without clips
+    is read, but nothing can be rendered from it.
 
     Args:
         path: of the list.
@@ -125,7 +126,7 @@ def read_edl(path: str | Path, on_note: Callable[[str], None] = warnings.warn) -
         ) from error
     edl = _from_json(values, str(path))
     stated_s = values.get("duration_s", edl.duration_s)
-    if stated_s != edl.duration_s:
+    if edl.clips and stated_s != edl.duration_s:
         on_note(
             f"{path} says that the output lasts {stated_s:.9g} s, but its last clip ends at "
             f"{edl.duration_s:.9g} s, which counts"

@@ -186,13 +186,36 @@ def test_without_pyav(tmp_path, monkeypatch, name, expected):
     refuses(tmp_path / name, expected)
 
 
-def test_truncated_m4a(tmp_path):
+@pytest.mark.parametrize("options", [{"movflags": "faststart"}, {}])
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.98])
+def test_truncated_m4a(tmp_path, options, share):
     pytest.importorskip("av")
-    path = write_av(tmp_path / "a.m4a", noise(10 * SR), "aac", movflags="faststart")
+    path = write_av(tmp_path / "a.m4a", noise(10 * SR), "aac", **options)
     whole = path.read_bytes()
-    for share in (0.01, 0.5):
-        path.write_bytes(whole[: round(share * len(whole))])
-        refuses(path, "cut off|is not an audio file|damaged")
+    path.write_bytes(whole[: round(share * len(whole))])
+    refuses(path, "is cut off: its header promises up to")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\0\0\0\x10ftypM4A \0\0\0\0\0\0\0\x08mdat",
+        b"\x1a\x45\xdf\xa3" + bytes(100),
+        b"\x30\x26\xb2\x75\x8e\x66\xcf\x11" + bytes(100),
+    ],
+)
+def test_a_codec_container_without_its_contents_is_damaged(tmp_path, content):
+    pytest.importorskip("av")
+    (tmp_path / "a.m4a").write_bytes(content)
+    refuses(tmp_path / "a.m4a", "is damaged or cut off")
+
+
+def test_tags_behind_an_m4a_are_no_loss(tmp_path):
+    pytest.importorskip("av")
+    path = write_av(tmp_path / "a.m4a", noise(SR), "aac")
+    n_samples = probe(path).n_samples
+    path.write_bytes(path.read_bytes() + b"TAG" + bytes(125))
+    assert probe(path).n_samples == n_samples
 
 
 @pytest.mark.parametrize("level", [0.0, 1e-5])

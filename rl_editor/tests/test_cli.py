@@ -137,6 +137,16 @@ def test_an_edit_list_renders_to_the_same_track(edited, tmp_path, capsys):
     assert soundfile.info(again).subtype == "PCM_24"
 
 
+def test_a_list_without_clips_is_one_sentence(edited, tmp_path, capsys):
+    path = tmp_path / "edited.edl.json"
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), "clips": []}))
+    arguments = ["render", str(path), str(tmp_path / "take.wav")]
+    assert main([*arguments, "--output", str(tmp_path / "again.wav")]) == 2
+    printed = capsys.readouterr().err
+    assert "holds no clip, so there is nothing to write" in printed
+    assert printed.count("\n") == 1
+
+
 def test_a_list_that_was_shortened_by_hand_is_rendered(edited, tmp_path, capsys):
     path = tmp_path / "edited.edl.json"
     values = json.loads(path.read_text(encoding="utf-8"))

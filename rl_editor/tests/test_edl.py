@@ -214,6 +214,12 @@ def test_a_length_that_is_left_out_follows_the_clips(tmp_path):
     assert told == []
 
 
+def test_a_list_without_clips_needs_no_word_about_its_length(tmp_path):
+    told = []
+    edl = read_edl(written(tmp_path, lambda v: v["clips"].clear()), told.append)
+    assert (edl.clips, edl.duration_s, told) == ((), 0.0, [])
+
+
 def test_a_clip_that_was_shortened_by_hand_gives_a_shorter_list(tmp_path):
     told = []
 
