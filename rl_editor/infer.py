@@ -28,6 +28,7 @@ from rl_editor.features import FEATURE_NAMES
 from rl_editor.joins import fit_joins
 from rl_editor.music_detection import music_evidence
 from rl_editor.numpy_policy import NumpyPolicy
+from rl_editor.outer_silence import without_outer_silence
 from rl_editor.output_paths import number_notes, output_paths, report_mark
 from rl_editor.planner import EFFORTS, Plan, keep_everything, plan
 from rl_editor.progress import Progress
@@ -228,7 +229,8 @@ def _decision_list(
     progress.stage("join", 0.0)
     with audio.AudioReader(source) as reader:
         refined = refine_boundaries(made.state.clips(), reader, track.grid)
-        fitted = fit_joins(refined.clips, reader, track.grid, refined.goes_on.tolist())
+        heard = without_outer_silence(refined.clips, refined.goes_on.tolist(), reader)
+        fitted = fit_joins(heard[0], reader, track.grid, heard[1])
     samples = timeline_length(fitted.clips, track.sample_rate)
     return EditDecisionList(
         source=Source(

@@ -20,7 +20,7 @@ STAGES = {
         action_sounds actions batch_arrangement beat_script boundary_refinement decision_times
         edit_batch edit_state edit_tables edl
         edl_fields edl_types effects edit_joins grid_lines heard_beats
-        join_measures join_search
+        join_measures join_search outer_silence
         joins finished_edits render replay script_search sound_table span_lists spans spelling""",
     "dataset": """
         alignment alignment_cache alignment_clips alignment_table alignment_truth coarse_match
