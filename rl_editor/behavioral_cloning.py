@@ -6,10 +6,10 @@ or move that the edit has there) or all unwanted (CUT), and, of equally good cop
 either. The loss is the negative log of the weighted probability of that set,
 `-log sum w(size) p(type) p(size | type) p(amount | type)`, where a larger size weighs more. With
 equal weights the surest act is the smallest one, and the policy goes beat by beat. The log makes
-the policy bet as Kelly does ("A new interpretation of information rate", 1956): between a size that is
-surely right and a larger one that weighs w times as much and is right with probability q, it takes the
-larger one with probability q - (1 - q) / (w - 1), if that is above 0: 3q - 2 for the next size, nearly
-q for the largest.
+the policy bet as Kelly does ("A new interpretation of information rate", 1956): between a size that
+is surely right and a larger one that weighs w times as much and is right with probability q, it
+takes the larger one with probability q - (1 - q) / (w - 1), if that is above 0: 3q - 2 for the next
+size, nearly q for the largest.
 
 The output so far, which is part of what the policy sees, is not only the demonstration's: it is
 mixed with the policy's own latest choices and with random errors, and what is right follows from

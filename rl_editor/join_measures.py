@@ -106,7 +106,11 @@ def _click_energy(excerpts: Values, rate: float) -> Values:
 
 
 def _level_step_db(excerpts: Values, rate: float) -> Values:
-    middle, n, gap = excerpts.shape[1] // 2, round(_LEVEL_S * rate), round(_LEVEL_GAP_S * rate)
+    middle, n, gap = (
+        excerpts.shape[1] // 2,
+        round(_LEVEL_S * rate),
+        round(_LEVEL_GAP_S * rate),
+    )
     before = np.mean(excerpts[:, middle - gap - n : middle - gap] ** 2, axis=1)
     after = np.mean(excerpts[:, middle + gap : middle + gap + n] ** 2, axis=1)
     return 10.0 * np.log10((after + _SILENT_POWER) / (before + _SILENT_POWER))
@@ -172,24 +176,23 @@ def offset_between(before_s: Values, after_s: Values) -> Values:
 def beat_error_ms(before: Clip, after: Clip, overlap_s: float, grid: BeatGrid) -> float:
     """Return how much later the next beat comes than the beats before the join lead, in ms.
 
-    It is at most half a beat either way, and 0 where a side plays backwards.
+    It is the difference of the two sides' places in their beats, in the longer of the two, so
+    that one tempo may follow another. At most half a beat either way, and 0 where a side plays
+    backwards.
     """
     if before.reverse or after.reverse:
         return 0.0
-    end_s = before.source_end_s - overlap_s / 2 * before.rate
-    start_s = after.source_start_s + overlap_s / 2 * after.rate
-    expected_s, period_s = _next_beat(end_s - 1e-6, grid)
-    heard_s, _ = _next_beat(start_s + 1e-6, grid)
-    period_s /= before.rate
-    error_s = heard_s / after.rate - expected_s / before.rate
-    return 1000.0 * float((error_s + period_s / 2) % period_s - period_s / 2)
+    left, left_s = _place_in_beat(before.source_end_s - overlap_s / 2 * before.rate - 1e-6, grid)
+    right, right_s = _place_in_beat(after.source_start_s + overlap_s / 2 * after.rate + 1e-6, grid)
+    period_s = max(left_s / before.rate, right_s / after.rate)
+    return 1000.0 * float((left - right + 0.5) % 1.0 - 0.5) * period_s
 
 
-def _next_beat(time_s: float, grid: BeatGrid) -> tuple[float, float]:
-    """Return the time from here to the next beat, and the length of the beat that is heard."""
+def _place_in_beat(time_s: float, grid: BeatGrid) -> tuple[float, float]:
+    """Return how much of its beat is over at a time, in [0, 1), and the beat's length in s."""
     beat = grid.beat_at(time_s)
-    edges_s = grid.edges_s
-    return float(edges_s[beat + 1]) - time_s, float(edges_s[beat + 1] - edges_s[beat])
+    length_s = float(grid.durations_s[beat])
+    return (time_s - float(grid.beats_s[beat])) / length_s, length_s
 
 
 def read_mono(reader: SampleReader, start: int, stop: int) -> NDArray[np.float32]:
@@ -217,7 +220,10 @@ class Reference:
         result = {}
         for name, own in self.sizes.items():
             size = np.abs(getattr(measures, name))
-            below, up_to = np.searchsorted(own, size), np.searchsorted(own, size, side="right")
+            below, up_to = (
+                np.searchsorted(own, size),
+                np.searchsorted(own, size, side="right"),
+            )
             share = 0.5 * (below + up_to) / len(own) if len(own) else np.full(len(size), 0.5)
             result[name] = 100.0 * share
         return result

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -44,11 +46,30 @@ def test_a_jump_into_a_much_louder_passage_stands_out_without_a_crossfade_too():
 
 @pytest.mark.parametrize(
     ("end_s", "start_s", "error_ms"),
-    [(4.0, 8.0, 0.0), (4.2, 8.2, 0.0), (4.0, 8.1, -100.0), (4.1, 8.0, 100.0), (4.0, 7.8, 200.0)],
+    [
+        (4.0, 8.0, 0.0),
+        (4.2, 8.2, 0.0),
+        (4.0, 8.1, -100.0),
+        (4.1, 8.0, 100.0),
+        (4.0, 7.8, 200.0),
+    ],
 )
 def test_the_beat_is_as_late_as_the_grid_says(end_s, start_s, error_ms):
     before, after = Clip(2.0, end_s), Clip(start_s, 12.0)
     assert beat_error_ms(before, after, 0.0, GRID) == pytest.approx(error_ms, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("end_s", "start_s", "error_ms"),
+    [(4.0, 13.1, 0.0), (4.25, 13.4, 0.0), (4.0, 13.25, -150.0), (4.125, 13.1, 150.0)],
+)
+def test_one_tempo_may_follow_another(end_s, start_s, error_ms):
+    edges_s = np.r_[np.arange(0.0, 10.0, 0.5), 10.1 + 0.6 * np.arange(11)]
+    grid = dataclasses.replace(
+        steady_grid(15.0, 120.0), beats_s=edges_s[:-1], duration_s=float(edges_s[-1])
+    )
+    before, after = Clip(2.0, end_s), Clip(start_s, 15.0)
+    assert beat_error_ms(before, after, 0.0, grid) == pytest.approx(error_ms, abs=0.1)
 
 
 def test_an_excerpt_is_the_same_wherever_blocks_of_the_output_end(monkeypatch):
