@@ -17,14 +17,20 @@ from numpy.typing import NDArray
 
 from rl_editor.actions import LEAVING_TYPES, ActionType, Amount, Size
 from rl_editor.edl import Clip, Decision
+from rl_editor.materials import Material
 
 REMOVING_NAMES = tuple(kind.name for kind in LEAVING_TYPES)
 JOIN_REASON = "cut: left out where two passages meet"
 """Of what a join leaves out between passages that were both to be heard."""
+LEAD_REASON = "cut: silence before the first sound"
+TAIL_REASON = "cut: silence after the last sound"
+"""Of what `outer_silence` leaves out of a passage that was to be heard."""
 LEAST_S = 1e-3
 """Shorter stretches count as nothing."""
 MAX_AWAY_S = 1.0
 """A join that moves takes a short cut with it, half a beat at most."""
+MAX_MOVED_S = 2.0
+"""No cut moves further for the sake of a change of the sound or of a join."""
 _WITHOUT_SPAN = (ActionType.JUMP_BACK.name, ActionType.REPEAT_PREV.name)
 
 
@@ -59,14 +65,50 @@ def at_the_sound(
     stretches = heard_stretches(clips, duration_s)
     timed: list[tuple[int, Decision]] = []
     for stretch, members in zip(stretches, _members(made, spans_s, stretches), strict=True):
-        times_s = [stretch.start_s, *(max(stretch.start_s, spans_s[i, 0]) for i in members[1:])]
-        if members:
-            pairs = zip(members, times_s, strict=True)
-            timed += [(i, replace(made[i], time_s=float(time_s))) for i, time_s in pairs]
-        else:
-            i = int(_overlap_s(spans_s, stretch).argmax())
-            timed.append((i, _left_out_by_a_join(made[i], stretch)))
+        begins_s = [stretch.start_s, *(spans_s[i, 0] for i in members[1:])][: len(members)]
+        here = [(i, _at(made[i], s)) for i, s in zip(members, begins_s, strict=True)]
+        timed += here if stretch.is_heard else _with_undecided(here, spans_s, stretch, clips, made)
     return _with_repeats(made, timed, duration_s)
+
+
+def _at(decision: Decision, time_s: float) -> Decision:
+    return replace(decision, time_s=float(time_s))
+
+
+def _with_undecided(
+    here: list[tuple[int, Decision]],
+    spans_s: NDArray[np.float64],
+    stretch: Stretch,
+    clips: Sequence[Clip],
+    made: Sequence[Decision],
+) -> list[tuple[int, Decision]]:
+    """Return the decisions in a stretch that is not heard with what none of them is about."""
+    is_lead = bool(clips) and clips[0].source_start_s == stretch.end_s
+    is_tail = bool(clips) and clips[-1].source_end_s == stretch.start_s
+    if not here:
+        around = int(_overlap_s(spans_s, stretch).argmax())
+        reason = LEAD_REASON if is_lead else TAIL_REASON if is_tail else JOIN_REASON
+        return [(around, _undecided(made[around], stretch.start_s, reason))]
+    first, last = here[0][0], here[-1][0]
+    if is_tail and spans_s[first, 0] - stretch.start_s > MAX_MOVED_S:
+        silence = _undecided(made[first], stretch.start_s, TAIL_REASON)
+        here = [(first, silence), (first, _at(made[first], spans_s[first, 0])), *here[1:]]
+    if is_lead and stretch.end_s - spans_s[last, 1] > MAX_MOVED_S:
+        here = [*here, (last, _undecided(made[last], spans_s[last, 1], LEAD_REASON))]
+    return here
+
+
+def _undecided(around: Decision, time_s: float, reason: str) -> Decision:
+    """Return what was left out without having been decided, at a decision nearby."""
+    return Decision(
+        beat=around.beat,
+        time_s=float(time_s),
+        type=ActionType.CUT.name,
+        size=Size.BEAT.name,
+        amount=Amount.NEUTRAL.name,
+        material=None if reason == JOIN_REASON else Material.SILENCE.name,
+        reason=reason,
+    )
 
 
 def heard_stretches(clips: Sequence[Clip], duration_s: float) -> list[Stretch]:
@@ -140,17 +182,6 @@ def _overlap_s(spans_s: NDArray[np.float64], stretch: Stretch) -> NDArray[np.flo
     return np.asarray(np.minimum(spans_s[:, 1], stretch.end_s) - latest_start)
 
 
-def _left_out_by_a_join(around: Decision, stretch: Stretch) -> Decision:
-    return Decision(
-        beat=around.beat,
-        time_s=stretch.start_s,
-        type=ActionType.CUT.name,
-        size=Size.BEAT.name,
-        amount=Amount.NEUTRAL.name,
-        reason=JOIN_REASON,
-    )
-
-
 def _with_repeats(
     made: Sequence[Decision], timed: Sequence[tuple[int, Decision]], duration_s: float
 ) -> tuple[Decision, ...]:
@@ -159,6 +190,6 @@ def _with_repeats(
     waiting = [i for i, decision in enumerate(made) if decision.type in _WITHOUT_SPAN]
     for i, decision in timed:
         while waiting and waiting[0] < i:
-            out.append(replace(made[waiting.pop(0)], time_s=decision.time_s))
+            out.append(_at(made[waiting.pop(0)], decision.time_s))
         out.append(decision)
-    return (*out, *(replace(made[i], time_s=duration_s) for i in waiting))
+    return (*out, *(_at(made[i], duration_s) for i in waiting))

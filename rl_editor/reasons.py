@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rl_editor.actions import LEAVING_TYPES, Action, ActionType
 from rl_editor.calibration import Calibration
-from rl_editor.decision_times import at_the_sound, heard_seconds
+from rl_editor.decision_times import LEAST_S, MAX_MOVED_S, at_the_sound, heard_seconds
 from rl_editor.edl import Clip, Decision
 from rl_editor.grid import BeatGrid
 from rl_editor.materials import Material
@@ -179,15 +179,32 @@ def removed_seconds(
     for action, (start, end) in zip(plan.state.actions, plan.action_spans, strict=True):
         if action.type in LEAVING_TYPES:
             kind[start:end] = span_material(plan, start, end, True)
+    left_out_s = grid.durations_s * (kind >= 0) if clips is None else _left_out_s(clips, grid)
+    kind = _with_outer_silence(kind, left_out_s, grid)
     removed = np.flatnonzero(kind >= 0)
     if not len(removed):
         return {}
-    left_out_s = grid.durations_s * (kind >= 0) if clips is None else _left_out_s(clips, grid)
     seconds: dict[str, float] = defaultdict(float)
     for beat in np.flatnonzero(left_out_s > 0.0):
         nearest = removed[np.abs(removed - beat).argmin()]
         seconds[WORDS[Material(kind[nearest])]] += float(left_out_s[beat])
     return dict(sorted(seconds.items(), key=lambda item: -item[1]))
+
+
+def _with_outer_silence(
+    kind: NDArray[np.int64], left_out_s: NDArray[np.float64], grid: BeatGrid
+) -> NDArray[np.int64]:
+    """Return the kind of each beat [N] with silence where the ends lost more than a cut moves."""
+    played = np.flatnonzero(left_out_s < grid.durations_s - LEAST_S)
+    if not len(played):
+        return kind
+    kind = kind.copy()
+    for end in (slice(0, played[0] + 1), slice(played[-1], None)):
+        undecided = (kind[end] < 0) & (left_out_s[end] > LEAST_S)
+        least_s = MAX_MOVED_S if np.any(kind[end] >= 0) else LEAST_S
+        if left_out_s[end][undecided].sum() > least_s:
+            kind[end] = np.where(undecided, Material.SILENCE, kind[end])
+    return kind
 
 
 def _left_out_s(clips: Sequence[Clip], grid: BeatGrid) -> NDArray[np.float64]:

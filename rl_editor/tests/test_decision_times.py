@@ -9,7 +9,9 @@ from rl_editor.actions import ActionType
 from rl_editor.boundary_refinement import refine_boundaries
 from rl_editor.decision_times import (
     JOIN_REASON,
+    LEAD_REASON,
     REMOVING_NAMES,
+    TAIL_REASON,
     at_the_sound,
     heard_seconds,
     heard_spans,
@@ -101,16 +103,36 @@ def test_a_short_cut_goes_with_the_join_that_moved_it():
 
 
 def test_what_only_a_join_leaves_out_is_told():
-    made, spans_s = decisions_of(("REORDER", 0, 8), ("KEEP", 8, 15), ("CUT", 15, 20))
-    clips = [Clip(8.2, 15.0), Clip(0.0, 8.0)]
+    made, spans_s = decisions_of(
+        ("KEEP", 0, 5), ("REORDER", 5, 8), ("KEEP", 8, 15), ("CUT", 15, 20)
+    )
+    clips = [Clip(5.0, 8.0), Clip(0.0, 5.0), Clip(8.2, 15.0)]
     out = at_the_sound(made, spans_s, clips, 20.0)
     assert [(d.type, d.time_s) for d in out] == [
-        ("REORDER", 0.0),
+        ("KEEP", 0.0),
+        ("REORDER", 5.0),
         ("CUT", 8.0),
         ("KEEP", 8.2),
         ("CUT", 15.0),
     ]
-    assert (out[1].reason, out[1].probability, out[1].material) == (JOIN_REASON, None, None)
+    assert (out[2].reason, out[2].probability, out[2].material) == (JOIN_REASON, None, None)
+
+
+def test_silence_that_goes_from_the_ends_of_an_edit_is_told():
+    made, spans_s = decisions_of(("CUT", 0, 4), ("KEEP", 4, 14), ("CUT", 14, 20))
+    out = at_the_sound(made, spans_s, [Clip(8.0, 11.0)], 20.0)
+    assert [(d.type, d.time_s, d.reason) for d in out] == [
+        ("CUT", 0.0, ""),
+        ("CUT", 4.0, LEAD_REASON),
+        ("KEEP", 8.0, ""),
+        ("CUT", 11.0, TAIL_REASON),
+        ("CUT", 14.0, ""),
+    ]
+    assert [d.probability for d in out] == [0.9, None, 0.9, None, 0.9]
+    assert placed(made, spans_s, (5.5, 13.0)) == [("CUT", 0.0), ("KEEP", 5.5), ("CUT", 13.0)]
+    made, spans_s = decisions_of(("KEEP", 0, 6), ("CUT", 6, 8), ("KEEP", 8, 20))
+    out = at_the_sound(made, spans_s, [Clip(0.7, 6.0), Clip(8.0, 19.5)], 20.0)
+    assert [d.reason for d in out] == [LEAD_REASON, "", "", "", TAIL_REASON]
 
 
 def test_repeats_stand_before_what_was_decided_next():

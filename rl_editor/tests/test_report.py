@@ -235,13 +235,19 @@ def test_a_cut_beside_its_beat_removes_what_it_leaves_out():
     assert removed_s == {"talk": pytest.approx(8.0 + 2.0)}
 
 
+def test_silence_that_goes_from_the_ends_of_an_edit_is_silence():
+    plan = made_plan((CUT, Size.PHRASE), (KEEP, Size.TWO_PHRASES), (KEEP, Size.PHRASE))
+    removed_s = removed_seconds(plan, TRACK.grid, [Clip(12.3, 31.2)])
+    assert removed_s == {"talk": pytest.approx(8.0), "silence": pytest.approx(4.3 + 0.8)}
+
+
 def test_what_is_played_twice_is_no_more_than_there():
     plan = made_plan((CUT, Size.PHRASE), (KEEP, Size.TWO_PHRASES), (KEEP, Size.PHRASE))
-    clips = back_to_back([Clip(8.0, 20.75), Clip(8.0, 20.75)], 48000)
+    clips = back_to_back([Clip(8.0, 30.75), Clip(8.0, 30.75)], 48000)
     removed_s = removed_seconds(plan, TRACK.grid, clips)
-    assert removed_s == {"talk": pytest.approx(8.0 + 32.0 - 20.75)}
+    assert removed_s == {"talk": pytest.approx(8.0), "silence": pytest.approx(1.25)}
     share = played_share(dataclasses.replace(made_edl(), clips=clips), TRACK.grid.edges_s)
-    assert share[40:44].tolist() == [1.0, 0.5, 0.0, 0.0]
+    assert share[60:].tolist() == [1.0, 0.5, 0.0, 0.0]
 
 
 def test_music_is_only_removed_where_it_is_surely_music():
