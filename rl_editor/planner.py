@@ -94,10 +94,10 @@ def plan(
     table = CopyTable.from_track(track)
     asked = _Asked(policy, encoded, table, target_keep_ratio, config.keep_bias)
     if target_keep_ratio is None:
-        keep, log_odds = decide(asked.log_odds, track.grid, config)
-        keep = without_heard_twice(keep, table)
+        decided, log_odds = decide(asked.log_odds, track.grid, config)
+        keep = without_heard_twice(decided, table)
         if config.effort > 1 and keep.any() and not keep.all():
-            keep, log_odds = _most_promising(asked, track, keep, config)
+            keep, log_odds = _most_promising(asked, track, decided, config)
         return _planned(asked, start, keep, log_odds)
     search = ShareSearch(
         asked.log_odds,
@@ -111,37 +111,40 @@ def plan(
 
 
 def _most_promising(
-    asked: _Asked, track: Track, planned: NDArray[np.bool_], config: PlannerConfig
+    asked: _Asked, track: Track, decided: NDArray[np.bool_], config: PlannerConfig
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Return the edit [N] of the highest expected reward that a search finds, and its log-odds [N].
 
     It begins from the most promising of the edits that are drawn from the policy, of the likeliest
-    edit under the mean of its answers, and from the edit that is planned [N] without any of this.
+    edit under the mean of its answers, and from the edit that it decided on [N].
     """
 
     def finish(keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return without_heard_twice(keep, asked.table)
 
     grid = track.grid
-    drawn = sampled_edits(asked.log_odds, finish, grid, config, DRAWN_EDITS[config.effort])
-    edits = np.concatenate([planned[None], drawn[drawn.any(axis=1)]])
-    own = answers(asked.log_odds, edits)
+    drawn = sampled_edits(asked.log_odds, grid, config, DRAWN_EDITS[config.effort])
+    drawn = np.concatenate([decided[None], drawn[drawn.any(axis=1)]])
+    edits = np.stack([finish(keep) for keep in drawn])
+    own = answers(asked.log_odds, drawn, edits)
     mean = own.mean(axis=0)
     odds = TEMPERATURE * log_odds_of(belief(mean, mean)) * grid.durations_s
-    path = likeliest_path(odds / np.median(grid.durations_s), change_cost(grid, config))
-    likeliest = finish(path)[None]
-    if likeliest.any():
+    path = likeliest_path(odds / np.median(grid.durations_s), change_cost(grid, config))[None]
+    if path.any():
+        likeliest = finish(path[0])[None]
         edits = np.concatenate([edits, likeliest])
-        own = np.concatenate([own, answers(asked.log_odds, likeliest)])
+        own = np.concatenate([own, answers(asked.log_odds, path, likeliest)])
     reward = ExpectedReward.of(track, mean)
     rewards = [reward.believing(belief(mean, answer)) for answer in own]
-    starts = [runs_of(keep) for keep in edits]
-    promise = np.array([r(s[None])[0] for r, s in zip(rewards, starts, strict=True)])
-    chosen = {0, *np.argsort(-promise, kind="stable")[:SEARCHED_EDITS].tolist()}
-    found = {place: best_nearby(starts[place], rewards[place]) for place in sorted(chosen)}
-    best = max(found, key=lambda place: found[place][1] + OTHERS_LEAD * (place == 0))
-    keep = finish(kept(found[best][0], grid.n_beats))
-    return keep, TEMPERATURE * log_odds_of(0.5 * (mean + own[best]))
+    promise = np.array([r(runs_of(e)[None])[0] for r, e in zip(rewards, edits, strict=True)])
+    found: list[tuple[float, int, NDArray[np.bool_]]] = []
+    for place in {0, *np.argsort(-promise, kind="stable")[:SEARCHED_EDITS].tolist()}:
+        runs, _ = best_nearby(runs_of(edits[place]), rewards[place])
+        keep = finish(kept(runs, grid.n_beats))
+        value = float(rewards[place](runs_of(keep)[None])[0])
+        found.append((value + OTHERS_LEAD * (place == 0), -place, keep))
+    _, minus_place, keep = max(found, key=lambda edit: edit[:2])
+    return keep, TEMPERATURE * log_odds_of(0.5 * (mean + own[-minus_place]))
 
 
 def _planned(

@@ -12,8 +12,6 @@ In: a policy's log-odds [N] given an edit. Out: edits [K, N], probabilities.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,13 +30,14 @@ NOISE_BEATS = 32
 BENEFIT_OF_DOUBT = 0.4
 """Added to the log-odds of KEEP in the end, nats: after a cut in a drawn edit a policy is readier
 to cut what follows than it should be. Of 0 to 1 on the same recordings 0.25 to 0.5 were best."""
+COPY_PROBABILITY = 0.1
+"""That a copy belongs in an edit which plays the passage already, whatever the policy says."""
 SEED = 0
 """Of the noise: the same recording gives the same edit."""
 
 
 def sampled_edits(
     odds_given: OddsGiven,
-    finish: Callable[[NDArray[np.bool_]], NDArray[np.bool_]],
     grid: BeatGrid,
     config: PlannerConfig,
     count: int,
@@ -47,7 +46,6 @@ def sampled_edits(
 
     Args:
         odds_given: the policy's log-odds [N] of KEEP against CUT, given an edit [N].
-        finish: makes a likeliest edit [N] an edit that may be played.
         grid: of the recording.
         config: of the smoothing.
         count: edits to draw.
@@ -58,13 +56,23 @@ def sampled_edits(
     for draw in range(count):
         noise = -noise if draw % 2 else _passage_noise(grid.n_beats, rng)
         keep, _ = decide(lambda edit: odds_given(edit) / TEMPERATURE + noise, grid, config)  # noqa: B023
-        edits[draw] = finish(keep)
+        edits[draw] = keep
     return edits
 
 
-def answers(odds_given: OddsGiven, edits: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return [K, N] the policy's probability of KEEP given each of the edits [K, N]."""
-    return np.stack([sigmoid(odds_given(edit) / TEMPERATURE) for edit in edits])
+def answers(
+    odds_given: OddsGiven, decided: NDArray[np.bool_], played: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return [K, N] the probability of KEEP given each of some edits.
+
+    Args:
+        odds_given: the policy's log-odds [N] of KEEP against CUT, given an edit [N].
+        decided: [K, N] what the policy would keep.
+        played: [K, N] what of it is not heard twice, the edits. About the rest its answer does
+            not count: `COPY_PROBABILITY` does.
+    """
+    given = np.stack([sigmoid(odds_given(edit) / TEMPERATURE) for edit in played])
+    return np.where(decided & ~played, np.minimum(given, COPY_PROBABILITY), given)
 
 
 def belief(mean: NDArray[np.float64], own: NDArray[np.float64]) -> NDArray[np.float64]:
