@@ -122,23 +122,9 @@ def edit(
     check_file(input_path)
     source = Path(input_path)
     paths = output_paths(source, output_path, edl_path, report_path)
-    _check_wishes(chosen)
-    loaded = checkpoint.load(chosen.checkpoint or default_checkpoint())
-    checkpoint.check_schema(loaded, schema_name(chosen.stems))
-    info = audio.probe(source)
-    wanted = chosen.output_format
-    audio.check_output(source, paths[0], wanted.applied(info, paths[0]), wanted.subtype)
-    for extra in paths[1:]:
-        audio.check_writable(source, extra)
+    loaded = _checked(source, paths, chosen)
     with Progress(visible=not chosen.quiet) as progress:
-        track = analyze(
-            source,
-            cache=Cache() if chosen.use_cache else None,
-            tempo_bpm=chosen.tempo_bpm,
-            meter=chosen.meter,
-            stems=chosen.stems,
-            on_stage=progress.stage,
-        )
+        track = _analysed(source, chosen, progress)
         progress.stage("decide", 0.0)
         made = decide(loaded, track, chosen)
         edl = _decision_list(source, track, made, loaded.calibration, progress)
@@ -165,6 +151,31 @@ def edit(
         mark = report_mark(result.output_path, result.edl_path)
         report.write_report(edl, track, result.removed_s, paths[2], notes=result.notes, mark=mark)
     return result
+
+
+def _checked(
+    source: Path, paths: tuple[Path, Path, Path], options: EditOptions
+) -> checkpoint.Checkpoint:
+    """Return the editor that is asked for, once nothing stands in the way of an edit."""
+    _check_wishes(options)
+    loaded = checkpoint.load(options.checkpoint or default_checkpoint())
+    checkpoint.check_schema(loaded, schema_name(options.stems))
+    info, wanted = audio.probe(source), options.output_format
+    audio.check_output(source, paths[0], wanted.applied(info, paths[0]), wanted.subtype)
+    for extra in paths[1:]:
+        audio.check_writable(source, extra)
+    return loaded
+
+
+def _analysed(source: Path, options: EditOptions, progress: Progress) -> Track:
+    return analyze(
+        source,
+        cache=Cache() if options.use_cache else None,
+        tempo_bpm=options.tempo_bpm,
+        meter=options.meter,
+        stems=options.stems,
+        on_stage=progress.stage,
+    )
 
 
 def default_checkpoint() -> Path:

@@ -256,12 +256,10 @@ def collect(
     encoded_tasks = EncodedTasks(agent, inputs)
     seen, results, acted = [], [], []
     for _ in range(n_steps):
-        out = act(*encoded_tasks.step_inputs(observations))
-        result = environment.step(out.actions.cpu().numpy())
         seen.append(observations)
-        acted.append(out)
-        results.append(result)
-        observations = result.observations
+        acted.append(act(*encoded_tasks.step_inputs(observations)))
+        results.append(environment.step(acted[-1].actions.cpu().numpy()))
+        observations = results[-1].observations
     value = np.stack([out.value.cpu().numpy() for out in acted])
     terminated = np.stack([r.terminated for r in results])
     truncated = np.stack([r.truncated for r in results])
