@@ -11,6 +11,7 @@ each second of the recording (`marks`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -23,6 +24,8 @@ from rl_editor.materials import Material
 from rl_editor.truth import Segment, Truth
 
 RESOLUTION_S = 0.01
+_TIE = 1e-6
+"""Cells; far above the rounding of floats, far below a cell."""
 _MAX_ORDER_POINTS = 400
 """Places of the piece that are compared in pairs for the order."""
 
@@ -201,7 +204,8 @@ def _credited(clips: Sequence[Clip], truth: Truth) -> _Credited:
 
 
 def _cell(time_s: float) -> int:
-    return round(time_s / RESOLUTION_S)
+    """Return the cell nearest a time; half a cell goes up, however the time was added up."""
+    return math.floor(time_s / RESOLUTION_S + 0.5 + _TIE)
 
 
 def _piece_cells(truth: Truth) -> int:
