@@ -24,7 +24,7 @@ from rl_editor.sessions import Session
 from rl_editor.track import Track
 from rl_editor.truth_store import store_truth, stored_demonstration
 
-VERSION = 3
+VERSION = 4
 """Raised with every change that makes other sessions out of the same score."""
 EXCERPT_S = (20.0, 180.0)
 """Range of the excerpts' lengths, drawn evenly on a logarithmic scale, s."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.session_sounds import hit, note
 from rl_editor.session_speech import talk
+from rl_editor.session_tones import hit, note
 from rl_editor.units import db_to_gain
 
 Audio = NDArray[np.float32]
@@ -196,7 +196,9 @@ def talked_over(passage: Passage, rng: np.random.Generator) -> Audio:
     n = min(len(out) - passage.at, int(passage.sr * rng.uniform(1.0, 6.0)))
     if n < passage.sr // 4:
         return out
-    voice = talk(n, passage.sr, rng, speech_program=0.5)
+    # What follows is the same whether espeak-ng is installed or not.
+    own = np.random.default_rng(rng.integers(2**63))
+    voice = talk(n, passage.sr, own, speech_program=0.5)
     loud = float(np.sqrt(np.mean(np.square(voice, dtype=np.float64)))) + 1e-9
     gain = max(passage.level, 1e-3) / loud * db_to_gain(rng.uniform(-6.0, 9.0))
     out[passage.at : passage.at + n] += np.float32(gain) * voice[:, None]

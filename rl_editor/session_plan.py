@@ -19,8 +19,9 @@ from rl_editor.grid import BeatGrid
 from rl_editor.materials import Material
 from rl_editor.session_flaws import break_off, played_anew, spoil
 from rl_editor.session_parts import Audio, Part, Performer
+from rl_editor.session_room import Room, make_room
 from rl_editor.session_settings import SessionSettings
-from rl_editor.session_sounds import Room, make_room, make_sound
+from rl_editor.session_sounds import make_sound
 from rl_editor.units import db_to_gain, seconds_to_samples
 
 FILLS = ("silence", "talk", "noise", "count_in", "tuning", "noodling")
@@ -108,7 +109,7 @@ class _Planner:
         music = signal.mean(axis=1)
         self.rms = float(np.sqrt(np.mean(music.astype(np.float64) ** 2)))
         self.peak = float(np.abs(signal).max(initial=0.0))
-        self.room: Room = make_room(music, sr, self.beat / sr, settings.speech_program, rng)
+        self.room: Room = make_room(music, sr, self.beat / sr, settings, rng)
         self.inserted: dict[int, list[Part]] = {}
         self.left = 0
         self.fills: list[str] = []

@@ -21,7 +21,20 @@ _VOICE_RATE = 16000
 """Sample rate of the synthetic voice, Hz; nothing of it lies above 8 kHz."""
 _WORDS_PER_SECOND = 2.6
 _VOICES = ("en", "en-us", "en-gb-scotland", "de", "fr", "es", "it", "nl", "pl", "pt", "sv")
-_VARIANTS = ("", "+m1", "+m2", "+m3", "+m5", "+m7", "+f1", "+f2", "+f3", "+f4", "+croak")
+_VARIANTS = (
+    "",
+    "+m1",
+    "+m2",
+    "+m3",
+    "+m5",
+    "+m7",
+    "+f1",
+    "+f2",
+    "+f3",
+    "+f4",
+    "+croak",
+    "+whisper",
+)
 _SENTENCES = (
     "okay",
     "hold on",

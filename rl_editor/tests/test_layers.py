@@ -29,7 +29,8 @@ STAGES = {
         matches pairs played_acts performance_demonstrations performances preparation
         reference_sessions score_arrangements score_rendering score_takes scores session_files
         session_flaws session_making
-        session_colour session_parts session_plan session_settings session_sounds session_speech
+        session_colour session_instruments session_noises session_noodling session_parts
+        session_plan session_room session_settings session_sounds session_speech session_tones
         sessions truth
         span_levels training_items truth_store twin_choice waveform_match""",
     "environment": """
