@@ -15,7 +15,7 @@ ROWS = {"hedgewars-data/Castle": HELD_OUT, "supertux-data/airship_remix": LEFT_O
 
 @pytest.fixture
 def music(tmp_path):
-    """A folder as `fetch_music` leaves it: two tracks that the split names, one that it does not."""
+    """A folder as `fetch_music` leaves it: two tracks that the split names and a new one."""
     folder = tmp_path / "music"
     rows = [*ROWS.items(), ("pack/new tune", "pack/new tune.ogg")]
     for _, path in rows:
