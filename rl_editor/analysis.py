@@ -4,7 +4,8 @@ A file is decoded to mono at the analysis rate, brought to one level and transfo
 frames that come out feed beat tracking, features, stems and recurrence. The level is taken out
 because how loud a recording was stored says nothing about what in it is wanted: levels among
 the features are relative to the recording's own. Results are kept in a `Cache` under the hash
-of the file's bytes and of everything else that they depend on.
+of the file's bytes and of everything else that they depend on, and what the beat network heard
+under a key without the user's hints: other hints are a matter of decoding it again.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor import audio, units
-from rl_editor.beats import beat_input, track_beats
+from rl_editor.beat_hints import NO_HINTS, BeatHints
+from rl_editor.beats import beat_input, grid_from_activations, listen
 from rl_editor.cache import Cache, file_sha256, track_key
 from rl_editor.config import AnalysisConfig, to_dict
 from rl_editor.demucs_stems import DEFAULT_MODEL, PREFIX, demucs_stems, load_demucs, split_model
 from rl_editor.errors import UserError
 from rl_editor.features import SCHEMA_VERSION, beat_features
 from rl_editor.frame_features import FrameFeatures, frame_features
+from rl_editor.given_beats import grid_from_given
 from rl_editor.grid import BeatGrid
 from rl_editor.recurrence import RECURRENCE_VERSION, recurrence
 from rl_editor.spectrogram import frame_count
@@ -56,8 +59,7 @@ _FRAMES_DONE, _BEATS_DONE, _STEMS_DONE = 0.15, 0.35, 0.65
 class _Request:
     """What is wanted besides the sound: the user's hints, the stems, who hears of progress."""
 
-    tempo_bpm: float | None
-    meter: int | None
+    hints: BeatHints
     stems: str
     make_stems: _StemMaker
     report: OnStage
@@ -65,10 +67,13 @@ class _Request:
 
 @dataclass(frozen=True)
 class _Heard:
-    """What is kept of the sound: its frames, the tracker's view of them, [T, 64], the gain."""
+    """What is kept of the sound: its frames, what `beats.listen` made of them, the gain.
+
+    `beats` is [T, 3], or None where they come from a file.
+    """
 
     frames: FrameFeatures
-    beat_inputs: NDArray[np.float32]
+    beats: NDArray[np.float32] | None
     gain: float
 
 
@@ -76,8 +81,7 @@ def analyze(
     path: str | Path,
     *,
     cache: Cache | None = None,
-    tempo_bpm: float | None = None,
-    meter: int | None = None,
+    hints: BeatHints = NO_HINTS,
     stems: str = OFFLINE,
     on_stage: OnStage | None = None,
 ) -> Track:
@@ -86,39 +90,38 @@ def analyze(
     Args:
         path: of the file.
         cache: where analyses are kept; None reads and keeps nothing.
-        tempo_bpm: the tempo, if the user knows it.
-        meter: beats in a bar, if the user knows it.
+        hints: what the user says about the beat.
         stems: "offline", "demucs", "demucs:<model of its hub>" or "demucs:<folder>/<model>".
         on_stage: hears how far it is.
 
     Raises:
-        UserError: the file cannot be analysed, or these stems cannot be made.
+        UserError: the file cannot be analysed, these stems cannot be made, or a hint is out of
+            range or does not fit the recording.
     """
+    hints.check()
     report = on_stage or _say_nothing
     report("read", 0.0)
     schema, sha256 = schema_name(stems), file_sha256(path)
-    hints = {"tempo_bpm": tempo_bpm, "meter": meter, "stems": stems}
     settings = {"version": ANALYSIS_VERSION, "schema": schema, "config": to_dict(CONFIG)}
-    key = track_key(sha256, settings | hints)
+    key = track_key(sha256, settings | hints.settings() | {"stems": stems})
     known = cache.load_track(key, path) if cache is not None else None
     if known is not None:
         report("analyse", 1.0)
         return known
     info = audio.probe(path)
-    request = _Request(tempo_bpm, meter, stems, _stem_maker(stems, path, report), report)
-    heard = _read_and_hear(path, report)
+    request = _Request(hints, stems, _stem_maker(stems, path, report), report)
+    heard = _read_and_hear(path, sha256, cache, request)
     track = _describe(heard, info, sha256, request)
     if cache is not None:
         cache.store_track(key, track)
     return track
 
 
-def analyze_signal(
-    signal: NDArray[np.float32], *, tempo_bpm: float | None = None, meter: int | None = None
-) -> Track:
+def analyze_signal(signal: NDArray[np.float32], hints: BeatHints = NO_HINTS) -> Track:
     """Return the track of a mono signal [S] at `CONFIG.sr`, with offline stems and no path.
 
-    Raises `ValueError` for a signal that is empty or not mono.
+    Raises `ValueError` for a signal that is empty or not mono, `UserError` for hints that are
+    out of range or do not fit it.
     """
     info = audio.AudioInfo(
         path="",
@@ -129,8 +132,8 @@ def analyze_signal(
         container="",
     )
     make_stems = _stem_maker(OFFLINE, "", _say_nothing)
-    request = _Request(tempo_bpm, meter, OFFLINE, make_stems, _say_nothing)
-    return _describe(_hear(signal.copy(), _say_nothing), info, "", request)
+    request = _Request(hints, OFFLINE, make_stems, _say_nothing)
+    return _describe(_hear(signal.copy(), request), info, "", request)
 
 
 def loudness_gain(signal: NDArray[np.float32]) -> float:
@@ -197,34 +200,58 @@ def _stem_maker(stems: str, path: str | Path, report: OnStage) -> _StemMaker:
     return separate
 
 
-def _read_and_hear(path: str | Path, report: OnStage) -> _Heard:
-    """Return the frames of a file; its signal is let go of here."""
+def _read_and_hear(path: str | Path, sha256: str, cache: Cache | None, request: _Request) -> _Heard:
+    """Return the frames of a file; its signal is let go of here.
+
+    What the beat network makes of a recording is read from the cache or kept there.
+    """
     signal = audio.read_mono(path, CONFIG.sr)
     audio.check_signal(signal, CONFIG.sr, path)
-    report("read", 1.0)
-    return _hear(signal, report)
+    request.report("read", 1.0)
+    settings = {"version": ANALYSIS_VERSION, "heard": "beats", "config": to_dict(CONFIG)}
+    key = track_key(sha256, settings)
+    n_frames = frame_count(len(signal), CONFIG)
+    known = None if cache is None else _known_beats(cache.load_arrays(key), n_frames)
+    heard = _hear(signal, request, known)
+    if cache is not None and known is None and heard.beats is not None:
+        cache.store_arrays(key, {"beats": heard.beats})
+    return heard
 
 
-def _hear(signal: NDArray[np.float32], report: OnStage) -> _Heard:
+def _known_beats(
+    arrays: dict[str, NDArray[np.float32]] | None, n_frames: int
+) -> NDArray[np.float32] | None:
+    """Return [T, 3] of `beats.listen` that was kept, or None if it is not of this recording."""
+    beats = None if arrays is None else arrays.get("beats")
+    if beats is None or beats.shape != (n_frames, 3) or beats.dtype != np.float32:
+        return None
+    return beats
+
+
+def _hear(
+    signal: NDArray[np.float32], request: _Request, known_beats: NDArray[np.float32] | None = None
+) -> _Heard:
     """Return the frames of a signal [S], which is brought to `LOUDNESS_DB` in place."""
     gain = loudness_gain(signal)
     signal *= np.float32(gain)
     n_frames = frame_count(len(signal), CONFIG)
-    blocks = []
+    listens = known_beats is None and request.hints.given is None
+    blocks: list[NDArray[np.float32]] = []
 
     def visit(first: int, magnitude: NDArray[np.float32]) -> None:
-        blocks.append(beat_input(magnitude))
-        report("analyse", _FRAMES_DONE * first / n_frames)
+        if listens:
+            blocks.append(beat_input(magnitude))
+        request.report("analyse", _FRAMES_DONE * first / n_frames)
 
     frames = frame_features(signal, CONFIG, visit)
-    return _Heard(frames, np.concatenate(blocks), gain)
+    return _Heard(frames, listen(np.concatenate(blocks)) if listens else known_beats, gain)
 
 
 def _describe(heard: _Heard, info: audio.AudioInfo, sha256: str, request: _Request) -> Track:
     """Return the track of a recording whose sound has been heard."""
     report, frames = request.report, heard.frames
     report("analyse", _FRAMES_DONE)
-    grid = _grid(heard, info.duration_s, request)
+    grid = _grid(heard, info.duration_s, request.hints)
     report("analyse", _BEATS_DONE)
     stems = request.make_stems(frames, heard.gain)
     report("analyse", _STEMS_DONE)
@@ -245,10 +272,13 @@ def _describe(heard: _Heard, info: audio.AudioInfo, sha256: str, request: _Reque
     )
 
 
-def _grid(heard: _Heard, duration_s: float, request: _Request) -> BeatGrid:
-    return track_beats(
-        heard.beat_inputs, duration_s, tempo_bpm=request.tempo_bpm, meter=request.meter
-    )
+def _grid(heard: _Heard, duration_s: float, hints: BeatHints) -> BeatGrid:
+    if hints.given is None:
+        assert heard.beats is not None
+        return grid_from_activations(heard.beats, duration_s, hints)
+    hints.check()
+    hints.check_moments(duration_s)
+    return grid_from_given(hints.given, duration_s, hints)
 
 
 def _say_nothing(stage: str, fraction: float) -> None:

@@ -86,11 +86,12 @@ def audible_activation(
     return upsample(audible)
 
 
-def rank_tempi(frames: FloatArray, bpm: float) -> tuple[float, ...]:
+def rank_tempi(frames: FloatArray, bpm: float) -> tuple[tuple[float, float], ...]:
     """Return the tempi that are commonly mistaken for `bpm` and fit too, best first.
 
-    The evidence is the decoder's score, weighted by a log-normal preference for tempi near
-    110 bpm with a width of one octave.
+    Each comes with its score, in (0, 1]: its evidence over that of the tempo that fits best,
+    which `bpm` itself may be. The evidence is the decoder's score, weighted by a log-normal
+    preference for tempi near 110 bpm with a width of one octave.
 
     Args:
         frames: beat activations from `audible_activation`.
@@ -101,10 +102,21 @@ def rank_tempi(frames: FloatArray, bpm: float) -> tuple[float, ...]:
         candidate = bpm * ratio
         if not 0.7 * MIN_BPM <= candidate <= 1.25 * MAX_BPM:
             continue
-        score = decode(frames, candidate * (1 - 0.04), candidate * (1 + 0.04)).score
-        if score > 0.0:
-            ranked.append((score * np.exp(-0.5 * np.log2(candidate / 110.0) ** 2), candidate))
-    return tuple(float(candidate) for _, candidate in sorted(ranked, reverse=True))
+        evidence = _tempo_evidence(frames, candidate)
+        if evidence > 0.0:
+            ranked.append((evidence, candidate))
+    if not ranked:
+        return ()
+    most = max(_tempo_evidence(frames, bpm), *(evidence for evidence, _ in ranked))
+    return tuple(
+        (float(candidate), float(evidence / most))
+        for evidence, candidate in sorted(ranked, reverse=True)
+    )
+
+
+def _tempo_evidence(frames: FloatArray, bpm: float) -> float:
+    score = decode(frames, bpm * (1 - 0.04), bpm * (1 + 0.04)).score
+    return float(score * np.exp(-0.5 * np.log2(bpm / 110.0) ** 2))
 
 
 def _strength(frames: FloatArray, beats: NDArray[np.integer]) -> FloatArray:

@@ -2,77 +2,74 @@
 
 Four steps: a network hears beats and downbeats (`beat_network`), a decoder finds the stretches
 of playing and their beats (`beat_decoding`, `beat_stretches`), one meter is chosen for the file
-and one bar phase for each stretch, and the breaks between stretches are filled with cells at
-the local tempo. A better tracker replaces `activations` and keeps the rest.
-
-Bars and phrases begin where playing begins: the first beat of a stretch and the first cell of
-a break are always lines of the grid. Where a stretch begins with a pickup, the pickup is a bar
-and a phrase of its own and phrases of four bars count from the first full bar.
+and one bar phase for each stretch, and the rests between stretches are filled with cells at
+the local tempo (`beat_parts`). A better tracker replaces `listen` and keeps the rest. What the
+user says about the beat (`BeatHints`) changes the second and third step alone.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.beat_bars import DEFAULT_METER, at_beats, bar_phase, choose_meter, downbeat_odds
 from rl_editor.beat_decoding import INPUT_FPS
+from rl_editor.beat_hints import NO_HINTS, BeatHints, as_asked, check_changed_tempo
 from rl_editor.beat_network import BLOCK_FRAMES, activations, beat_input
+from rl_editor.beat_parts import (
+    SHORTEST_CELL,
+    Part,
+    cells,
+    grid_of,
+    rest,
+    stretch,
+    with_downbeats,
+)
 from rl_editor.beat_stretches import audible_activation, find_stretches, rank_tempi
 from rl_editor.errors import UserError
-from rl_editor.grid import BARS_PER_PHRASE, BeatGrid, steady_grid
+from rl_editor.grid import BeatGrid, steady_grid
 from rl_editor.units import gain_to_db
 
-__all__ = ["beat_input", "frame_level_db", "grid_from_activations", "track_beats"]
+__all__ = ["beat_input", "frame_level_db", "grid_from_activations", "listen", "track_beats"]
 
 FloatArray = NDArray[np.float64]
 
-TEMPO_RANGE_BPM = (30, 300)
-METER_RANGE = (1, 16)
+NO_PULSE_BPM = 120.0
+"""Tempo of the cells where no pulse is heard in the whole recording."""
 _REACH_FRAMES = 2
 """A beat's activation is looked for within 40 ms."""
-_SHORTEST_CELL = 0.5
-"""Of the local beat: a shorter remainder is added to the cell before it."""
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A stretch or a break on the grid: its cells begin at `beats_s`, bars at `is_downbeat`."""
-
-    beats_s: FloatArray
-    is_downbeat: NDArray[np.bool_]
-    is_phrase_start: NDArray[np.bool_]
-    confidence: NDArray[np.float32]
 
 
 def track_beats(
-    beat_inputs: NDArray[np.float32],
-    duration_s: float,
-    *,
-    tempo_bpm: float | None = None,
-    meter: int | None = None,
+    beat_inputs: NDArray[np.float32], duration_s: float, hints: BeatHints = NO_HINTS
 ) -> BeatGrid:
     """Return the beat grid of a recording.
 
     Args:
         beat_inputs: [T, 64] from `beat_input`, 50 frames a second.
         duration_s: length of the recording, positive; the grid ends there.
-        tempo_bpm: the tempo, if it is known; beats stay within 8% of it.
-        meter: beats in a bar, if known.
+        hints: what the user says about the beat; no `given` beats.
 
     Raises:
-        UserError: if the tempo is not in 30-300 bpm or the meter not in 1-16.
-        ValueError: if the duration is not positive.
+        UserError: a hint is out of range or does not fit the recording.
+        ValueError: the duration is not positive.
     """
-    return grid_from_activations(
-        activations(beat_inputs),
-        frame_level_db(beat_inputs),
-        duration_s,
-        tempo_bpm=tempo_bpm,
-        meter=meter,
-    )
+    return grid_from_activations(listen(beat_inputs), duration_s, hints)
+
+
+def listen(beat_inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return [T, 3] float32, all that a grid is decoded from.
+
+    Of each frame the probabilities of a beat and of a downbeat, and the level (`frame_level_db`).
+
+    Args:
+        beat_inputs: [T, 64] from `beat_input`, 50 frames a second.
+    """
+    level_db = frame_level_db(beat_inputs)
+    return np.concatenate([activations(beat_inputs), level_db[:, None]], axis=1)
 
 
 def frame_level_db(beat_inputs: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -90,64 +87,58 @@ def frame_level_db(beat_inputs: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def grid_from_activations(
-    beat_activations: NDArray[np.floating],
-    level_db: NDArray[np.floating],
-    duration_s: float,
-    *,
-    tempo_bpm: float | None = None,
-    meter: int | None = None,
+    heard: NDArray[np.floating], duration_s: float, hints: BeatHints = NO_HINTS
 ) -> BeatGrid:
-    """Return the beat grid of [T, 2] beat and downbeat activations (any tracker's).
+    """Return the beat grid of what was heard in each frame (by any tracker).
 
     Args:
-        beat_activations: [T, 2] probabilities, 50 frames a second.
-        level_db: [T] from `frame_level_db`: no beats are looked for in silence.
+        heard: [T, 3] from `listen`, 50 frames a second; no beats are looked for in silence.
         duration_s: length of the recording, positive.
-        tempo_bpm: as in `track_beats`.
-        meter: as in `track_beats`.
+        hints: as in `track_beats`.
 
     Raises:
-        UserError: if the tempo is not in 30-300 bpm or the meter not in 1-16.
-        ValueError: if the duration is not positive.
+        UserError: a hint is out of range or does not fit the recording.
+        ValueError: the duration is not positive.
     """
     if not duration_s > 0:
         raise ValueError(f"a grid needs a positive duration, got {duration_s} s")
-    check_hints(tempo_bpm, meter)
-    values = np.asarray(beat_activations, dtype=np.float64)
-    stretches = find_stretches(values, level_db, tempo_bpm)
-    stretches = [times[times < duration_s] for times in stretches]
-    stretches = [times for times in stretches if len(times) > 1]
+    hints.check()
+    hints.check_moments(duration_s)
+    values, level_db = np.asarray(heard[:, :2], dtype=np.float64), heard[:, 2]
+    found = _inside(find_stretches(values, level_db, hints.tempo_bpm), duration_s)
+    stretches = _inside(as_asked(found, values, hints), duration_s)
     if not stretches:
-        return steady_grid(duration_s, tempo_bpm or 120.0, meter or DEFAULT_METER)
+        return _without_pulse(duration_s, hints)
     odds = [downbeat_odds(values[:, 1], _frames(times), _REACH_FRAMES) for times in stretches]
-    bar = meter or choose_meter(odds)
+    bar = hints.meter or choose_meter(odds)
     phases = [bar_phase(o, bar) for o in odds]
-    parts = _tile(stretches, phases, values[:, 0], duration_s, bar)
+    confidence = partial(_confidence, beat=values[:, 0])
+    if hints.changes_beats:  # the pulse is as clear as at the beats that were heard
+        confidence = partial(_of_nearby, found=found, confidence=confidence)
+    parts = _tile(stretches, phases, confidence, duration_s, bar)
+    parts = with_downbeats(parts, hints.downbeats_s, bar, duration_s)
     bpm = _main_tempo(stretches)
-    return BeatGrid(
-        beats_s=np.concatenate([part.beats_s for part in parts]),
-        duration_s=duration_s,
-        is_downbeat=np.concatenate([part.is_downbeat for part in parts]),
-        is_phrase_start=np.concatenate([part.is_phrase_start for part in parts]),
-        confidence=np.concatenate([part.confidence for part in parts]),
-        meter=bar,
-        tempo_bpm=bpm,
-        runner_up_tempi_bpm=rank_tempi(audible_activation(values[:, 0], level_db), bpm),
-    )
+    check_changed_tempo(bpm, hints)
+    runners_up = rank_tempi(audible_activation(values[:, 0], level_db), bpm)
+    return grid_of(parts, duration_s, bar, bpm, runners_up)
 
 
-def check_hints(tempo_bpm: float | None, meter: int | None) -> None:
-    """Raise `UserError` for a tempo or meter that no music has; None is always fine."""
-    _check_range("tempo", tempo_bpm, TEMPO_RANGE_BPM, "beats a minute")
-    _check_range("meter", meter, METER_RANGE, "beats a bar")
+def _inside(stretches: list[FloatArray], duration_s: float) -> list[FloatArray]:
+    """Return the stretches of at least two beats before the end of the recording."""
+    inside = [times[times < duration_s] for times in stretches]
+    return [times for times in inside if len(times) > 1]
 
 
-def _check_range(name: str, value: float | None, allowed: tuple[int, int], unit: str) -> None:
-    if value is not None and not allowed[0] <= value <= allowed[1]:
+def _without_pulse(duration_s: float, hints: BeatHints) -> BeatGrid:
+    """Return a steady grid for a recording in which no pulse is heard."""
+    if hints.downbeats_s:
         raise UserError(
-            f"the {name} must be {allowed[0]} to {allowed[1]} {unit}, but is {value:g}; "
-            "leave it out to have it found."
+            f"a bar should begin at {hints.downbeats_s[0]:g} s, but no beat is heard in the whole "
+            "recording; give the beats in a file."
         )
+    factor = 0.5 if hints.half else 2.0 if hints.double else 1.0
+    bpm = factor * (hints.tempo_bpm or NO_PULSE_BPM)
+    return steady_grid(duration_s, bpm, hints.meter or DEFAULT_METER)
 
 
 def _main_tempo(stretches: list[FloatArray]) -> float:
@@ -164,21 +155,25 @@ def _frames(times_s: FloatArray) -> NDArray[np.int64]:
 
 
 def _tile(
-    stretches: list[FloatArray], phases: list[int], beat: FloatArray, duration_s: float, bar: int
-) -> list[_Part]:
-    """Return stretches and the breaks between them as parts that tile [0, `duration_s`)."""
-    parts: list[_Part] = []
+    stretches: list[FloatArray],
+    phases: list[int],
+    confidence: Callable[[FloatArray], NDArray[np.float32]],
+    duration_s: float,
+    bar: int,
+) -> list[Part]:
+    """Return stretches and the rests between them as parts that tile [0, `duration_s`)."""
+    parts: list[Part] = []
     end_s, period_s = 0.0, float(np.median(np.diff(stretches[0])))
     for times, phase in zip(stretches, phases, strict=True):
         times, phase = _clear_of(end_s, period_s, times, phase, bar)
         if len(times) < 2:
             continue
-        cells = _cells(end_s, float(times[0]), period_s)
-        if not len(cells) and not parts:
+        before = cells(end_s, float(times[0]), period_s)
+        if not len(before) and not parts:
             times = np.concatenate([[0.0], times[1:]])
-        elif len(cells):
-            parts.append(_break(cells, bar))
-        parts.append(_stretch(times, phase, bar, beat))
+        elif len(before):
+            parts.append(rest(before, bar))
+        parts.append(stretch(times, [phase], bar, confidence(times)))
         period_s = float(np.median(np.diff(times[-9:])))
         end_s = float(times[-1]) + period_s
     return _finish(parts, end_s, period_s, duration_s, bar)
@@ -188,55 +183,39 @@ def _clear_of(
     end_s: float, period_s: float, times: FloatArray, phase: int, bar: int
 ) -> tuple[FloatArray, int]:
     """Return a stretch without beats less than half a beat after the last one before it."""
-    dropped = int(np.searchsorted(times, end_s - (1.0 - _SHORTEST_CELL) * period_s))
+    dropped = int(np.searchsorted(times, end_s - (1.0 - SHORTEST_CELL) * period_s))
     if end_s == 0.0:
         dropped = 0
     return times[dropped:], (phase - dropped) % bar
 
 
 def _finish(
-    parts: list[_Part], end_s: float, period_s: float, duration_s: float, bar: int
-) -> list[_Part]:
-    """Return the parts with the last break, and without a sliver of a beat at the file's end."""
-    cells = _cells(end_s, duration_s, period_s)
-    if len(cells):
-        return [*parts, _break(cells, bar)]
+    parts: list[Part], end_s: float, period_s: float, duration_s: float, bar: int
+) -> list[Part]:
+    """Return the parts with the last rest, and without a sliver of a beat at the file's end."""
+    after = cells(end_s, duration_s, period_s)
+    if len(after):
+        return [*parts, rest(after, bar)]
     last = parts[-1]
-    if duration_s - last.beats_s[-1] < _SHORTEST_CELL * period_s and len(last.beats_s) > 1:
-        last = _Part(
-            last.beats_s[:-1],
-            last.is_downbeat[:-1],
-            last.is_phrase_start[:-1],
-            last.confidence[:-1],
-        )
+    if duration_s - last.beats_s[-1] < SHORTEST_CELL * period_s and len(last.beats_s) > 1:
+        last = last.without_last()
     return [*parts[:-1], last]
 
 
-def _cells(start_s: float, stop_s: float, period_s: float) -> FloatArray:
-    """Return starts of equal cells near `period_s` that fill a break; none if it is too short."""
-    n_cells = int((stop_s - start_s) / period_s + (1.0 - _SHORTEST_CELL))
-    index = np.arange(n_cells, dtype=np.float64)
-    return start_s + index * ((stop_s - start_s) / max(n_cells, 1))
-
-
-def _break(cells_s: FloatArray, bar: int) -> _Part:
-    index = np.arange(len(cells_s))
-    return _Part(
-        beats_s=cells_s,
-        is_downbeat=index % bar == 0,
-        is_phrase_start=index % (bar * BARS_PER_PHRASE) == 0,
-        confidence=np.zeros(len(cells_s), dtype=np.float32),
-    )
-
-
-def _stretch(times_s: FloatArray, phase: int, bar: int, beat: FloatArray) -> _Part:
-    index = np.arange(len(times_s)) - phase
-    first = index == -phase
+def _confidence(times_s: FloatArray, beat: FloatArray) -> NDArray[np.float32]:
+    """Return [N] how clearly each beat is heard: the mean activation at nine beats around it."""
     strength = at_beats(beat, _frames(times_s), _REACH_FRAMES)
     smooth = np.convolve(np.pad(strength, 4, mode="edge"), np.full(9, 1.0 / 9.0), mode="valid")
-    return _Part(
-        beats_s=times_s,
-        is_downbeat=first | (index % bar == 0),
-        is_phrase_start=first | ((index >= 0) & (index % (bar * BARS_PER_PHRASE) == 0)),
-        confidence=np.clip(smooth, 0.0, 1.0).astype(np.float32),
-    )
+    return np.clip(smooth, 0.0, 1.0).astype(np.float32)
+
+
+def _of_nearby(
+    times_s: FloatArray,
+    found: list[FloatArray],
+    confidence: Callable[[FloatArray], NDArray[np.float32]],
+) -> NDArray[np.float32]:
+    """Return [N] the confidence of the beats that were found around each time, interpolated."""
+    heard_s = np.concatenate(found)
+    order = np.argsort(heard_s, kind="stable")
+    heard = np.concatenate([confidence(beats_s) for beats_s in found])
+    return np.interp(times_s, heard_s[order], heard[order]).astype(np.float32)

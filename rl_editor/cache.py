@@ -4,7 +4,8 @@ The key of an entry is a hash of the audio's bytes, the settings and the feature
 entry is one safetensors file: the arrays of a `Track`, and in its header everything else as
 JSON. An entry is written atomically and carries a digest of its content, so a truncated,
 damaged or foreign file is simply not found and gets written again. Loading runs no code.
-What else is worked out from recordings, such as alignments, is kept beside them as JSON.
+What else is worked out from recordings, such as alignments, is kept beside them as JSON, and
+what an analysis is made of and another one can be made of as well, as arrays.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ FOLDER_VARIABLE = "RL_EDITOR_CACHE"
 
 _SUFFIX = ".track.safetensors"
 _VALUES_SUFFIX = ".values.json"
+_ARRAYS_SUFFIX = ".arrays.safetensors"
 _KEY = re.compile(r"[0-9a-f]{64}")
 _READ_BYTES = 2**20
 _GRID_ARRAYS = {
@@ -54,6 +56,8 @@ _TRACK_ARRAYS = {
 }
 _TRACK_VALUES = ("path", "sha256", "sample_rate", "channels", "n_samples", "schema")
 _GRID_VALUES = ("duration_s", "meter", "tempo_bpm", "runner_up_tempi_bpm")
+_LATER_GRID_VALUE = "runner_up_scores"
+"""Missing in entries that were made before it was known."""
 _log = logging.getLogger(__name__)
 
 
@@ -107,8 +111,8 @@ class CacheInfo:
 
     Attributes:
         folder: where it is.
-        entries: number of analyses.
-        bytes: what they take on disk.
+        entries: number of analyses; arrays that they were made of are not counted.
+        bytes: what all of it takes on disk.
     """
 
     folder: Path
@@ -167,6 +171,21 @@ class Cache:
         entry = {"digest": _digest(key + content, {}), "content": content}
         self._store(self._entry(key, _VALUES_SUFFIX), json.dumps(entry).encode())
 
+    def load_arrays(self, key: str) -> dict[str, NDArray[Any]] | None:
+        """Return the arrays stored under `key`, or None if there are none that are whole."""
+        try:
+            entry = self._entry(key, _ARRAYS_SUFFIX).read_bytes()
+        except OSError:
+            return None
+        return _decode_arrays(entry, key)
+
+    def store_arrays(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Store arrays by name under `key`, as `store_track` does with tracks."""
+        from safetensors.numpy import save
+
+        own = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        self._store(self._entry(key, _ARRAYS_SUFFIX), save(own, {"digest": _digest(key, own)}))
+
     def _store(self, entry: Path, content: bytes) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -185,11 +204,12 @@ class Cache:
 
     def info(self) -> CacheInfo:
         """Return the folder, the number of entries and their size."""
-        sizes = [path.stat().st_size for path in self._entries()]
-        return CacheInfo(self.folder, len(sizes), sum(sizes))
+        entries = self._entries()
+        size = sum(path.stat().st_size for path in [*entries, *self._entries(_ARRAYS_SUFFIX)])
+        return CacheInfo(self.folder, len(entries), size)
 
     def clear(self) -> int:
-        """Remove all entries and return how many; other files in the folder stay.
+        """Remove all entries and return how many (`CacheInfo`); other files in the folder stay.
 
         Raises:
             UserError: an entry cannot be removed.
@@ -197,7 +217,7 @@ class Cache:
         entries = self._entries()
         unfinished = list(self.folder.glob(f"{TEMPORARY_PREFIX}*.part"))
         try:
-            for path in entries + unfinished:
+            for path in entries + self._entries(_ARRAYS_SUFFIX) + unfinished:
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise UserError(
@@ -210,10 +230,10 @@ class Cache:
             raise ValueError(f"a key has 64 hexadecimal digits, but this one is {key!r}")
         return self.folder / f"{key}{suffix}"
 
-    def _entries(self) -> list[Path]:
+    def _entries(self, *suffixes: str) -> list[Path]:
         return [
             path
-            for suffix in (_SUFFIX, _VALUES_SUFFIX)
+            for suffix in suffixes or (_SUFFIX, _VALUES_SUFFIX)
             for path in self.folder.glob(f"*{suffix}")
             if _KEY.fullmatch(path.name.removesuffix(suffix))
         ]
@@ -231,7 +251,7 @@ def _encode(track: Track, key: str) -> bytes:
         "format": ENTRY_FORMAT,
         "key": key,
         "track": {name: getattr(track, name) for name in _TRACK_VALUES},
-        "grid": {name: getattr(track.grid, name) for name in _GRID_VALUES},
+        "grid": {name: getattr(track.grid, name) for name in (*_GRID_VALUES, _LATER_GRID_VALUE)},
     }
     content = json.dumps(values, allow_nan=False)
     return save(arrays, {"content": content, "digest": _digest(content, arrays)})
@@ -256,6 +276,21 @@ def _decode(entry: bytes, key: str) -> Track | None:
         return None  # a foreign file can be wrong in each of these ways
 
 
+def _decode_arrays(entry: bytes, key: str) -> dict[str, NDArray[Any]] | None:
+    """Return the arrays in the bytes of an entry, or None if `store_arrays` did not make it."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        arrays = load(entry)
+        header = json.loads(entry[8 : 8 + int.from_bytes(entry[:8], "little")])
+        if header["__metadata__"]["digest"] != _digest(key, arrays):
+            return None
+        return {name: array.copy() for name, array in arrays.items()}
+    except (SafetensorError, KeyError, TypeError, ValueError):
+        return None  # as in `_decode`
+
+
 def _track(values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Track:
     """Return the track made of an entry's parts; raises where they do not make one."""
     types = _GRID_ARRAYS | _TRACK_ARRAYS
@@ -264,6 +299,7 @@ def _track(values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Tra
     own = {name: array.copy() for name, array in arrays.items()}  # those of `load` are read-only
     grid_values = {name: values["grid"][name] for name in _GRID_VALUES}
     grid_values["runner_up_tempi_bpm"] = tuple(grid_values["runner_up_tempi_bpm"])
+    grid_values[_LATER_GRID_VALUE] = tuple(values["grid"].get(_LATER_GRID_VALUE, ()))
     return Track(
         grid=BeatGrid(**{name: own[name] for name in _GRID_ARRAYS}, **grid_values),
         **{name: own[name] for name in _TRACK_ARRAYS},

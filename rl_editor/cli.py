@@ -130,14 +130,46 @@ def _add_edit_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--effort", type=int, default=3, help="1 is fast, 5 searches longest for a better edit"
     )
-    parser.add_argument("--tempo", type=float, help="beats a minute, when it is heard wrong")
-    parser.add_argument("--meter", type=int, help="beats in a bar, when it is heard wrong")
+    _add_beat_arguments(parser)
     parser.add_argument(
         "--stems", default="offline", help="offline, demucs or a Demucs model (extra [stems])"
     )
     _add_format_arguments(parser)
     parser.add_argument("--no-cache", action="store_true", help="neither read nor keep analyses")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+
+
+def _add_beat_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what a user can say about the beat; `docs/beats.md` has an example of each."""
+    beat = parser.add_argument_group("the beat, when it is heard wrong")
+    beat.add_argument("--tempo", type=float, help="beats a minute")
+    beat.add_argument("--half", action="store_true", help="half the tempo that is heard")
+    beat.add_argument("--double", action="store_true", help="twice the tempo that is heard")
+    beat.add_argument("--shift-beat", action="store_true", help="half a beat later")
+    beat.add_argument("--meter", type=int, help="beats in a bar")
+    beat.add_argument(
+        "--downbeat",
+        type=_moment,
+        action="append",
+        default=[],
+        metavar="TIME",
+        help="a bar begins here: 12.3 (s) or 1:05.2; may be given several times",
+    )
+    beat.add_argument("--beats", metavar="FILE", help="take the beats from a file")
+    beat.add_argument(
+        "--write-beats", metavar="FILE", help="write them; as labels if named NAME.labels.txt"
+    )
+
+
+def _moment(text: str) -> float:
+    from rl_editor.units import parse_time
+
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"should be a time such as 12.3 (seconds) or 1:05.2, but is {text!r}"
+        ) from error
 
 
 def _output_format(arguments: argparse.Namespace) -> OutputFormat:
@@ -160,6 +192,12 @@ def _edit(arguments: argparse.Namespace) -> int:
             effort=arguments.effort,
             tempo_bpm=arguments.tempo,
             meter=arguments.meter,
+            half=arguments.half,
+            double=arguments.double,
+            shift_beat=arguments.shift_beat,
+            downbeats_s=tuple(arguments.downbeat),
+            beats_path=arguments.beats,
+            write_beats_path=arguments.write_beats,
             stems=arguments.stems,
             output_format=_output_format(arguments),
             use_cache=not arguments.no_cache,
@@ -248,19 +286,23 @@ def _train(arguments: list[str]) -> int:
 
 def summary(result: EditResult) -> str:
     """Return what a musician wants to know about an edit, a few lines of text."""
-    from rl_editor.report import tempo_words
+    from rl_editor.report import other_tempi, tempo_words
     from rl_editor.units import format_time
 
     edl = result.edl
     n_joins = len(edl.joins)
+    others = other_tempi(result.track.grid, edl.grid.hints, most=3)
     lines = [
         f"edited track {result.output_path}",
         f"edit list    {result.edl_path}",
         f"report       {result.report_path}",
+        *((f"beats        {result.beats_path}",) if result.beats_path else ()),
         "",
         f"length       {format_time(edl.source.duration_s)} before, "
         f"{format_time(edl.duration_s)} after",
         f"tempo        {tempo_words(result.track.grid, edl=edl)}",
+        *((f"other tempi  {others}",) if others else ()),
+        *((f"beat hints   {', '.join(edl.grid.hints)}",) if edl.grid.hints else ()),
         f"joins        {n_joins}",
     ]
     if result.removed_s:

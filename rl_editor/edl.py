@@ -65,6 +65,7 @@ VERSION = 1
 MAX_FILE_BYTES = 256 * 2**20
 MAX_CLIPS = 100_000
 MAX_BEATS = 1_000_000
+MAX_HINTS = 10_000
 MAX_SECONDS = 1e6
 """Longest recording, s: eleven days. These bounds keep a hostile file from filling memory."""
 
@@ -135,7 +136,10 @@ def read_edl(path: str | Path, on_note: Callable[[str], None] = warnings.warn) -
 
 
 def _to_json(edl: EditDecisionList) -> dict[str, Any]:
-    return {"format": FORMAT, "version": VERSION, **asdict(edl)}
+    values = {"format": FORMAT, "version": VERSION, **asdict(edl)}
+    if not edl.grid.hints:  # which programs that know no hints can read
+        del values["grid"]["hints"]
+    return values
 
 
 def _unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -303,6 +307,7 @@ _CHECK_EDL = record(
                 "downbeats": list_of(integer(0, MAX_BEATS), MAX_BEATS),
                 "meter": integer(1, 64),
                 "tempo_bpm": number(1, 1000),
+                "hints": list_of(text_up_to(4200), MAX_HINTS),
             },
         ),
         "joins": list_of(_CHECK_JOIN, MAX_CLIPS),

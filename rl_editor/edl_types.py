@@ -142,21 +142,26 @@ class Join:
 
 @dataclass(frozen=True)
 class EdlGrid:
-    """The beat grid of the source: beats in s, downbeats as indices into them."""
+    """The beat grid of the source: beats in s, downbeats as indices into them.
+
+    `hints` are what the user said about the beat, as options of the command ("--half").
+    """
 
     beats_s: tuple[float, ...]
     downbeats: tuple[int, ...]
     meter: int
     tempo_bpm: float
+    hints: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, grid: BeatGrid) -> EdlGrid:
-        """Return what an EDL keeps of a grid."""
+    def of(cls, grid: BeatGrid, hints: tuple[str, ...] = ()) -> EdlGrid:
+        """Return what an EDL keeps of a grid that was made with some hints."""
         return cls(
             beats_s=tuple(grid.beats_s.tolist()),
             downbeats=tuple(grid.is_downbeat.nonzero()[0].tolist()),
             meter=int(grid.meter),
             tempo_bpm=float(grid.tempo_bpm),
+            hints=hints,
         )
 
 

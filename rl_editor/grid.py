@@ -31,6 +31,8 @@ class BeatGrid:
         meter: beats in most bars.
         tempo_bpm: most common tempo.
         runner_up_tempi_bpm: other tempi that fit, best first (half and double are common).
+        runner_up_scores: how well each of them fits, in (0, 1]: 1 is the tempo that fits best,
+            which may be `tempo_bpm`. Empty where it is not known.
     """
 
     beats_s: NDArray[np.float64]
@@ -41,6 +43,7 @@ class BeatGrid:
     meter: int
     tempo_bpm: float
     runner_up_tempi_bpm: tuple[float, ...] = field(default=())
+    runner_up_scores: tuple[float, ...] = field(default=())
 
     def __post_init__(self) -> None:
         n_beats = len(self.beats_s)
@@ -53,6 +56,8 @@ class BeatGrid:
                 raise ValueError(f"{name} must have one entry for each of {n_beats} beats")
         if np.any(self.is_phrase_start & ~self.is_downbeat):
             raise ValueError("a phrase can only begin at a downbeat")
+        if len(self.runner_up_scores) not in (0, len(self.runner_up_tempi_bpm)):
+            raise ValueError("runner_up_scores must have one entry for each runner-up, or none")
 
     @property
     def n_beats(self) -> int:

@@ -8,6 +8,7 @@ not at all.
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -15,7 +16,8 @@ from pathlib import Path
 from rl_editor import audio, checkpoint, notes, report
 from rl_editor.analysis import analyze, schema_name
 from rl_editor.audio_containers import check_file
-from rl_editor.beats import check_hints
+from rl_editor.beat_hints import BeatHints
+from rl_editor.beats_file import read_beats, write_beats
 from rl_editor.boundary_refinement import refine_boundaries
 from rl_editor.cache import Cache
 from rl_editor.calibration import Calibration
@@ -49,7 +51,15 @@ class EditOptions:
         keep_ratio: share of the recording to keep, in (0, 1]; None leaves it to the editor.
         effort: how long a better edit than the likeliest is searched for, 1 (not at all) to 5;
             without effect where a share is asked for.
-        tempo_bpm, meter: of the music, when the editor hears them wrong.
+        tempo_bpm: of the music in beats a minute, 30 to 300, when the editor hears it wrong.
+        meter: beats in a bar, 1 to 16, when the editor hears it wrong.
+        half, double: the beats at half or twice the tempo that is heard; not with a tempo.
+        shift_beat: the beats half a beat later than they are heard.
+        downbeats_s: moments in s, inside the recording and while something is played, at which a
+            bar begins.
+        beats_path: file with the beats (`docs/beats.md`); not with a tempo, half or double.
+        write_beats_path: where the beats of the recording are written to; Audacity labels if the
+            name ends in `.labels.txt`, else times and places in the bar.
         stems: "offline", "demucs" (its default model), or a Demucs model: NAME or FOLDER/NAME.
         output_format: sample format, rate and channels of the output; those of the source
             unless asked otherwise.
@@ -62,6 +72,12 @@ class EditOptions:
     effort: int = 3
     tempo_bpm: float | None = None
     meter: int | None = None
+    half: bool = False
+    double: bool = False
+    shift_beat: bool = False
+    downbeats_s: tuple[float, ...] = ()
+    beats_path: str | Path | None = None
+    write_beats_path: str | Path | None = None
     stems: str = "offline"
     output_format: OutputFormat = field(default_factory=OutputFormat)
     use_cache: bool = True
@@ -81,6 +97,7 @@ class EditResult:
         music_found: False when the editor found no music, and so kept everything unless a share
             was asked for.
         notes: what the musician should know besides, a line each.
+        beats_path: the file of beats that was written, if one was asked for.
     """
 
     output_path: Path
@@ -92,6 +109,7 @@ class EditResult:
     gain_db: float
     music_found: bool
     notes: tuple[str, ...] = ()
+    beats_path: Path | None = None
 
 
 def edit(
@@ -122,12 +140,13 @@ def edit(
     check_file(input_path)
     source = Path(input_path)
     paths = output_paths(source, output_path, edl_path, report_path)
-    loaded = _checked(source, paths, chosen)
+    loaded, hints = _checked(source, paths, chosen)
     with Progress(visible=not chosen.quiet) as progress:
-        track = _analysed(source, chosen, progress)
+        track = _analysed(source, chosen, hints, progress)
         progress.stage("decide", 0.0)
         made = decide(loaded, track, chosen)
         edl = _decision_list(source, track, made, loaded.calibration, progress)
+        edl = dataclasses.replace(edl, grid=EdlGrid.of(track.grid, hints.words()))
         rendered = render(
             edl,
             source,
@@ -147,6 +166,7 @@ def edit(
                 *_notes(edl, made, chosen, track, rendered),
                 *number_notes(paths, edl_path, report_path),
             ),
+            beats_path=_written_beats(track, chosen),
         )
         mark = report_mark(result.output_path, result.edl_path)
         report.write_report(edl, track, result.removed_s, paths[2], notes=result.notes, mark=mark)
@@ -155,27 +175,70 @@ def edit(
 
 def _checked(
     source: Path, paths: tuple[Path, Path, Path], options: EditOptions
-) -> checkpoint.Checkpoint:
-    """Return the editor that is asked for, once nothing stands in the way of an edit."""
+) -> tuple[checkpoint.Checkpoint, BeatHints]:
+    """Return the editor that is asked for and the hints, once nothing stands in the way."""
     _check_wishes(options)
     loaded = checkpoint.load(options.checkpoint or default_checkpoint())
     checkpoint.check_schema(loaded, schema_name(options.stems))
     info, wanted = audio.probe(source), options.output_format
     audio.check_output(source, paths[0], wanted.applied(info, paths[0]), wanted.subtype)
-    for extra in paths[1:]:
-        audio.check_writable(source, extra)
-    return loaded
+    extra = [] if options.write_beats_path is None else [options.write_beats_path]
+    for path in (*paths[1:], *extra):
+        audio.check_writable(source, path)
+    _check_beats_place(options, paths)
+    return loaded, _beat_hints(options, info.duration_s)
 
 
-def _analysed(source: Path, options: EditOptions, progress: Progress) -> Track:
+def _check_beats_place(options: EditOptions, paths: tuple[Path, Path, Path]) -> None:
+    """Raise UserError if the beats would replace another file of the same edit."""
+    if options.write_beats_path is None:
+        return
+    given = () if options.beats_path is None else (options.beats_path,)
+    for path in (*paths, *given):
+        if os.path.realpath(path) == os.path.realpath(options.write_beats_path):
+            raise UserError(
+                f"the beats need a place of their own, but {options.write_beats_path} is another "
+                "file of this edit; choose another name."
+            )
+
+
+def _beat_hints(options: EditOptions, duration_s: float) -> BeatHints:
+    """Return what the user says about the beat of a recording of `duration_s`, checked."""
+    hints = _hints_without_file(options)
+    hints.check_moments(duration_s)
+    if options.beats_path is not None:
+        hints = dataclasses.replace(hints, given=read_beats(options.beats_path, duration_s))
+    hints.check()
+    return hints
+
+
+def _hints_without_file(options: EditOptions) -> BeatHints:
+    return BeatHints(
+        tempo_bpm=options.tempo_bpm,
+        meter=options.meter,
+        half=options.half,
+        double=options.double,
+        shift_beat=options.shift_beat,
+        downbeats_s=tuple(float(moment_s) for moment_s in options.downbeats_s),
+    )
+
+
+def _analysed(source: Path, options: EditOptions, hints: BeatHints, progress: Progress) -> Track:
     return analyze(
         source,
         cache=Cache() if options.use_cache else None,
-        tempo_bpm=options.tempo_bpm,
-        meter=options.meter,
+        hints=hints,
         stems=options.stems,
         on_stage=progress.stage,
     )
+
+
+def _written_beats(track: Track, options: EditOptions) -> Path | None:
+    """Write the beats where they are wanted, and return where that is."""
+    if options.write_beats_path is None:
+        return None
+    write_beats(track.grid, options.write_beats_path)
+    return Path(options.write_beats_path)
 
 
 def default_checkpoint() -> Path:
@@ -208,7 +271,7 @@ def _check_wishes(options: EditOptions) -> None:
             f"the effort must be {EFFORTS[0]} to {EFFORTS[-1]}, but is {options.effort}; "
             "3 is the default."
         )
-    check_hints(options.tempo_bpm, options.meter)
+    _hints_without_file(options).check()
     check_stems(options.stems)
 
 

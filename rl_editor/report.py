@@ -157,14 +157,13 @@ def _attributes(tag: str, label: str, is_number: bool) -> str:
 
 def _summary(edl: EditDecisionList, track: Track, removed_s: dict[str, float]) -> str:
     grid = track.grid
-    tempo = tempo_words(grid, 1, edl)
-    if grid.runner_up_tempi_bpm:
-        others = ", ".join(f"{bpm:.1f}" for bpm in grid.runner_up_tempi_bpm)
-        tempo += f" (other tempi that fit: {others})"
+    others, hints = other_tempi(grid, edl.grid.hints), ", ".join(edl.grid.hints)
     rows = [
         ("length of the recording", format_time(edl.source.duration_s)),
         ("length of the edited track", format_time(edl.duration_s)),
-        ("tempo", tempo),
+        ("tempo", tempo_words(grid, 1, edl)),
+        *((("other tempi that fit", others),) if others else ()),
+        *((("said about the beat", hints),) if hints else ()),
         ("joins", str(len(edl.joins))),
         *((f"left out: {word}", format_time(seconds)) for word, seconds in removed_s.items()),
     ]
@@ -182,6 +181,28 @@ def tempo_words(grid: BeatGrid, digits: int = 0, edl: EditDecisionList | None = 
     if fast > CLEAR_TEMPO_RATIO * slow:
         tempo = f"between {slow:.{digits}f} and {fast:.{digits}f}"
     return f"{tempo} beats a minute, {grid.meter} beats in a bar"
+
+
+def other_tempi(grid: BeatGrid, hints: Sequence[str] = (), most: int = 6) -> str:
+    """Return the tempi that fit too, how well, and the option that chooses each.
+
+    Such as "60 (fits 92%: --half), 160 (fits 40%: --tempo 160)"; empty if there are none. 100% is
+    the tempo that fits best.
+
+    Args:
+        grid: of the recording.
+        hints: options by which it was made; half and double are of the tempo without them.
+        most: number of tempi that are told, the best ones.
+    """
+    is_heard = not any(hint.startswith(("--tempo", "--half", "--double")) for hint in hints)
+    words = {0.5: "--half", 2.0: "--double"} if is_heard else {}
+    told = []
+    for i, bpm in enumerate(grid.runner_up_tempi_bpm[:most]):
+        option = words.get(round(bpm / grid.tempo_bpm, 6), f"--tempo {bpm:.0f}")
+        scores = grid.runner_up_scores
+        score = f"fits {100.0 * scores[i]:.0f}%: " if scores else ""
+        told.append(f"{bpm:.0f} ({score}{option})")
+    return ", ".join(told)
 
 
 def _picture(edl: EditDecisionList, track: Track) -> str:

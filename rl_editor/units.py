@@ -6,10 +6,14 @@ All functions take and return Python floats or NumPy arrays of the same shape.
 from __future__ import annotations
 
 import math
+import re
 from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+_TIME = re.compile(r"(?:(?:(\d{1,4}):)?(\d{1,4}):)?(\d{1,9}(?:\.\d*)?)", re.ASCII)
+"""Seconds, alone or after minutes, these alone or after hours."""
 
 SILENCE_DB = -120.0
 """Level that stands for digital silence, in dB; below the noise floor of 16-bit audio."""
@@ -67,3 +71,17 @@ def format_time(time_s: float) -> str:
     tenths = round(time_s * 10)
     minutes, tenths = divmod(tenths, 600)
     return f"{minutes}:{tenths / 10:04.1f}"
+
+
+def parse_time(text: str) -> float:
+    """Return the seconds of a time such as `12.3`, `3:07.5` or `1:02:03`.
+
+    Raises `ValueError` for anything else, seconds or minutes of 60 and more after a colon included.
+    """
+    found = _TIME.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is no time")
+    hours, minutes, seconds = (float(part) if part else 0.0 for part in found.groups())
+    if (found[2] and seconds >= 60.0) or (found[1] and minutes >= 60.0):
+        raise ValueError(f"{text!r} is no time")
+    return 3600.0 * hours + 60.0 * minutes + seconds

@@ -8,6 +8,8 @@ import soundfile
 
 from rl_editor import analysis
 from rl_editor.analysis import CONFIG, analyze, analyze_signal, schema_name
+from rl_editor.beat_hints import BeatHints
+from rl_editor.beats_file import GivenBeats
 from rl_editor.cache import Cache
 from rl_editor.errors import UserError
 from rl_editor.features import FEATURE_NAMES
@@ -66,11 +68,52 @@ def test_a_second_run_analyses_nothing(recording, tmp_path, monkeypatch):
     second = analyze(recording, cache=cache)
     np.testing.assert_array_equal(second.features, first.features)
     with pytest.raises(AssertionError, match="again"):
-        analyze(recording, cache=cache, meter=3)
+        analyze(recording, cache=cache, hints=BeatHints(meter=3))
+
+
+def test_other_hints_are_decoded_without_the_network(recording, tmp_path, monkeypatch):
+    cache, calls = Cache(tmp_path / "cache"), []
+    for name in ("listen", "beat_input"):
+        real = getattr(analysis, name)
+        monkeypatch.setattr(
+            analysis, name, lambda *a, name=name, real=real: calls.append(name) or real(*a)
+        )
+    analyze(recording, cache=cache)
+    assert calls.count("listen") == 1
+    calls.clear()
+    hints = BeatHints(double=True)
+    kept = analyze(recording, cache=cache, hints=hints)
+    assert calls == []
+    fresh = analyze(recording, hints=hints)
+    assert calls.count("listen") == 1
+    np.testing.assert_array_equal(kept.grid.beats_s, fresh.grid.beats_s)
+    np.testing.assert_array_equal(kept.features, fresh.features)
+    calls.clear()
+    given = GivenBeats("a.beats", (1.0, 1.5, 2.0), (-1, -1, -1))
+    track = analyze(recording, hints=BeatHints(given=given))
+    assert calls == []
+    assert {1.0, 1.5, 2.0} <= set(track.grid.beats_s.tolist())
+
+
+def test_what_was_heard_is_made_again_where_it_is_damaged(recording, tmp_path, monkeypatch):
+    cache, calls, real = Cache(tmp_path / "cache"), [], analysis.listen
+    monkeypatch.setattr(analysis, "listen", lambda *a: calls.append(1) or real(*a))
+    first = analyze(recording, cache=cache)
+    (entry,) = cache.folder.glob("*.arrays.safetensors")
+    whole = entry.read_bytes()
+    for tracks, content in enumerate((whole[:-5], b"", whole[:-1] + bytes([whole[-1] ^ 1]))):
+        entry.write_bytes(content)
+        analyze(recording, cache=cache, hints=BeatHints(meter=tracks + 2))
+        assert len(calls) == tracks + 2
+        assert entry.read_bytes() == whole
+    cache.store_arrays(entry.name.split(".")[0], {"beats": np.zeros((3, 3), np.float32)})
+    again = analyze(recording, cache=cache, hints=BeatHints(meter=5))
+    np.testing.assert_array_equal(again.grid.beats_s, first.grid.beats_s)
+    assert entry.read_bytes() == whole
 
 
 def test_hints_reach_the_grid(recording):
-    track = analyze(recording, tempo_bpm=60.0, meter=3)
+    track = analyze(recording, hints=BeatHints(tempo_bpm=60.0, meter=3))
     assert track.grid.meter == 3
     assert track.grid.tempo_bpm == pytest.approx(60.0, rel=0.08)
 

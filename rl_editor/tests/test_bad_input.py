@@ -184,13 +184,44 @@ def test_list_that_is_the_track_by_a_link(tmp_path, recording, checkpoints, caps
         ("--tempo", "inf", "tempo must be"),
         ("--meter", "0", "meter must be"),
         ("--meter", "17", "meter must be"),
+        ("--downbeat", "0:08", "a bar should begin at 8 s, but the recording lasts 8.00 s"),
+        ("--beats", "take.beats", "should be a list of beats, but cannot be read"),
+        ("--beats", "take.wav", "take.wav should be"),
+        ("--write-beats", "take.wav", "is the recording itself"),
+        ("--write-beats", "none/take.beats", "none does not exist"),
         ("--bit-depth", "PCM_12", "bit depth must be one of"),
         ("--bit-depth", "24", "bit depth must be one of"),
         ("--stems", "demucs:", "none is named"),
     ],
 )
-def test_wish_out_of_range(flag, value, expected, tmp_path, recording, checkpoints, capsys):
+def test_wish_out_of_range(
+    flag, value, expected, tmp_path, recording, checkpoints, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
     arguments = [recording, "--checkpoint", checkpoints["keep"], flag, value]
+    is_refused(arguments, tmp_path, capsys, expected)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--half", "--double"], "half the tempo and twice the tempo are; choose one of them."),
+        (["--double", "--tempo", "96"], "a tempo and twice the tempo are; choose one of them."),
+        (["--beats", "a.beats", "--tempo", "96"], "a.beats, which sets their tempo, but a tempo"),
+        (["--beats", "a.beats", "--half"], "a.beats, which sets their tempo, but half the tempo"),
+        (["--beats", "bad.beats"], "line 2 of bad.beats should be later than the beat before it"),
+        (["--beats", "a.beats", "--write-beats", "a.beats"], "the beats need a place of their own"),
+        (["--write-beats", "take_edited.wav"], "the beats need a place of their own"),
+        (["--beats", "a.beats", "--downbeat", "6"], "but nothing is played there that has a beat"),
+    ],
+)
+def test_hints_that_do_not_fit(
+    flags, expected, tmp_path, recording, checkpoints, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.beats").write_text("0.5\n1.0\n1.5\n2.0\n", encoding="utf-8")
+    (tmp_path / "bad.beats").write_text("2.0\n1.0\n", encoding="utf-8")
+    arguments = [recording, "--checkpoint", checkpoints["keep"], *flags]
     is_refused(arguments, tmp_path, capsys, expected)
 
 

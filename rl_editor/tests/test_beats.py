@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from rl_editor import beat_network
 from rl_editor.beat_bars import choose_meter, phase_evidence
 from rl_editor.beat_decoding import FPS, decode
+from rl_editor.beat_hints import BeatHints
 from rl_editor.beat_stretches import _goes_on
 from rl_editor.beats import beat_input, frame_level_db, grid_from_activations, track_beats
 from rl_editor.config import AnalysisConfig
@@ -58,7 +59,7 @@ def inputs(signal):
 
 
 def track(signal, **options):
-    return track_beats(inputs(signal), len(signal) / SR, **options)
+    return track_beats(inputs(signal), len(signal) / SR, BeatHints(**options))
 
 
 def nearest(times, references):
@@ -131,23 +132,23 @@ def test_tempo_override_and_runner_up():
     duration_s = len(frames) / 50
     grid = track_beats(frames, duration_s)
     assert any(bpm == pytest.approx(184.0, rel=0.03) for bpm in grid.runner_up_tempi_bpm)
-    doubled = track_beats(frames, duration_s, tempo_bpm=184.0)
+    doubled = track_beats(frames, duration_s, BeatHints(tempo_bpm=184.0))
     assert doubled.tempo_bpm == pytest.approx(184.0, rel=0.02)
     truth = np.arange(8, 64) * 60.0 / 184.0
     assert nearest(doubled.beats_s, truth).max() < 0.06
 
 
 def test_meter_override(groove):
-    grid = track_beats(groove, len(groove) / 50, meter=5)
+    grid = track_beats(groove, len(groove) / 50, BeatHints(meter=5))
     assert grid.meter == 5
     assert set(np.diff(np.flatnonzero(grid.is_downbeat))[1:-1]) == {5}
 
 
 def test_options_out_of_range_are_refused(groove):
     with pytest.raises(UserError, match="30 to 300"):
-        track_beats(groove, 10.0, tempo_bpm=1000.0)
+        track_beats(groove, 10.0, BeatHints(tempo_bpm=1000.0))
     with pytest.raises(UserError, match="meter"):
-        track_beats(groove, 10.0, meter=0)
+        track_beats(groove, 10.0, BeatHints(meter=0))
     with pytest.raises(ValueError, match="positive"):
         track_beats(groove, 0.0)
 
@@ -229,9 +230,8 @@ def test_any_activations_give_a_grid_that_tiles_the_file(
         activations[pulse] = rng.uniform(0.5, 1.0)
     level_db = np.where(rng.random(n_frames) < 0.02, -90.0, 0.0)
     duration_s = max(0.02, n_frames / 50 * duration_share)
-    grid = grid_from_activations(
-        activations, level_db, duration_s, meter=meter, tempo_bpm=tempo_bpm
-    )
+    heard = np.concatenate([activations, level_db[:, None]], axis=1)
+    grid = grid_from_activations(heard, duration_s, BeatHints(meter=meter, tempo_bpm=tempo_bpm))
     lengths = grid.durations_s
     assert grid.beats_s[0] == 0.0
     assert lengths.sum() == pytest.approx(duration_s)

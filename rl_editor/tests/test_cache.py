@@ -22,9 +22,12 @@ KEY = track_key("ab" * 32, {"schema": "test-1"})
 OTHER_KEY = track_key("cd" * 32, {"schema": "test-1"})
 
 
+RUNNERS_UP = {"runner_up_tempi_bpm": (61.5, 246.0), "runner_up_scores": (1.0, 0.25)}
+
+
 def make_track(seed: int = 0) -> Track:
     rng = np.random.default_rng(seed)
-    grid = dataclasses.replace(steady_grid(30.1, 123.0, 3), runner_up_tempi_bpm=(61.5, 246.0))
+    grid = dataclasses.replace(steady_grid(30.1, 123.0, 3), **RUNNERS_UP)
     n_beats = grid.n_beats
     return Track(
         path="Probe Öl 1.wav",
@@ -82,6 +85,34 @@ def test_nothing_is_found_under_another_key(cache, entry):
     assert cache.load_track(OTHER_KEY) is None
     os.replace(entry, entry.with_name(entry.name.replace(KEY, OTHER_KEY)))
     assert cache.load_track(OTHER_KEY) is None
+
+
+def test_an_entry_without_scores_of_runners_up_can_be_read(cache, entry):
+    """As those that were made before there were any."""
+    header = 8 + int.from_bytes(entry.read_bytes()[:8], "little")
+    content = json.loads(json.loads(entry.read_bytes()[8:header])["__metadata__"]["content"])
+    del content["grid"]["runner_up_scores"]
+    arrays, content = load_file(entry), json.dumps(content)
+    digest = cache_module._digest(content, arrays)
+    save_file(arrays, entry, {"content": content, "digest": digest})
+    old = dataclasses.replace(make_track().grid, runner_up_scores=())
+    assert_equal(cache.load_track(KEY), dataclasses.replace(make_track(), grid=old))
+
+
+def test_arrays_come_back_and_are_no_analysis(cache, entry):
+    arrays = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array([True])}
+    assert cache.load_arrays(KEY) is None
+    cache.store_arrays(KEY, arrays)
+    back = cache.load_arrays(KEY)
+    assert back.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(back[name], array)
+        assert back[name].dtype == array.dtype
+    assert cache.load_arrays(OTHER_KEY) is None
+    assert cache.info().entries == 1
+    assert cache.info().bytes > entry.stat().st_size
+    assert cache.clear() == 1
+    assert list(cache.folder.iterdir()) == []
 
 
 def test_a_truncated_entry_is_ignored_and_written_again(cache, entry):

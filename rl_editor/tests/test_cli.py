@@ -27,6 +27,10 @@ def test_an_edit_says_what_a_musician_wants_to_know(run, recording, checkpoints,
     edl = read_edl(tmp_path / "take_edited.edl.json")
     assert printed.err == ""
     lines = printed.out.splitlines()
+    others = lines.pop(6)
+    assert re.fullmatch(
+        r"other tempi ( \d+ \(fits \d+%: (--half|--double|--tempo \d+)\),?)+", others
+    )
     assert lines[:-1] == [
         f"edited track {tmp_path / 'take_edited.wav'}",
         f"edit list    {tmp_path / 'take_edited.edl.json'}",
@@ -37,6 +41,27 @@ def test_an_edit_says_what_a_musician_wants_to_know(run, recording, checkpoints,
         f"joins        {len(edl.joins)}",
     ]
     assert re.fullmatch(r"went        ( [a-z- ]+ 0:0\d\.\d,?)+", lines[-1])
+
+
+def test_hints_are_told_and_beats_are_written_and_read(recording, checkpoints, capsys, tmp_path):
+    beats = str(tmp_path / "take.beats")
+    arguments = [str(recording), "--checkpoint", checkpoints["mix"], "--write-beats", beats]
+    assert infer_main([*arguments, "--half", "--downbeat", "0:04.1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f"beats        {beats}" in lines
+    assert "beat hints   --half, --downbeat 4.1" in lines
+    page = (tmp_path / "take_edited.report.html").read_text(encoding="utf-8")
+    assert ">--half, --downbeat 4.1<" in page
+    made = read_edl(tmp_path / "take_edited.edl.json").grid
+    assert made.hints == ("--half", "--downbeat 4.1")
+    assert made.tempo_bpm == pytest.approx(60.0, rel=0.01)
+    nearest = int(np.abs(np.array(made.beats_s) - 4.1).argmin())
+    assert nearest in made.downbeats
+    assert infer_main([*arguments[:3], "--beats", beats, "--output", str(tmp_path / "b.wav")]) == 0
+    again = read_edl(tmp_path / "b.edl.json").grid
+    np.testing.assert_allclose(again.beats_s, made.beats_s, atol=1e-3)
+    assert again.downbeats == made.downbeats
+    assert again.hints == (f"--beats {beats}",)
 
 
 @pytest.mark.parametrize(
@@ -255,6 +280,7 @@ def test_interrupt_is_one_line(capsys):
         (["mix"], "'mix'"),
         (["edit", "a.wav", "--meter", "three"], "--meter: invalid int value: 'three'"),
         (["edit", "a.wav", "--tempo", "abc"], "--tempo: invalid float value: 'abc'"),
+        (["edit", "a.wav", "--downbeat", "1:75"], "a time such as 12.3 (seconds) or 1:05.2, but"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_ends_with_two(arguments, expected, capsys):
