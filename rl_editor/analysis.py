@@ -4,8 +4,8 @@ A file is decoded to mono at the analysis rate, brought to one level and transfo
 frames that come out feed beat tracking, features, stems and recurrence. The level is taken out
 because how loud a recording was stored says nothing about what in it is wanted: levels among
 the features are relative to the recording's own. Results are kept in a `Cache` under the hash
-of the file's bytes and of everything else that they depend on, and what the beat network heard
-under a key without the user's hints: other hints are a matter of decoding it again.
+of the file's bytes and of everything else that they depend on; what they are made of and the
+user's hints do not change is kept besides (`kept_parts`).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from rl_editor.features import SCHEMA_VERSION, beat_features
 from rl_editor.frame_features import FrameFeatures, frame_features
 from rl_editor.given_beats import grid_from_given
 from rl_editor.grid import BeatGrid
+from rl_editor.kept_parts import NOTHING_KEPT, KeptParts
 from rl_editor.recurrence import RECURRENCE_VERSION, recurrence
 from rl_editor.spectrogram import frame_count
 from rl_editor.stems import OFFLINE, StemFrames, offline_stems, onset_floor
@@ -57,12 +58,16 @@ _FRAMES_DONE, _BEATS_DONE, _STEMS_DONE = 0.15, 0.35, 0.65
 
 @dataclass(frozen=True)
 class _Request:
-    """What is wanted besides the sound: the user's hints, the stems, who hears of progress."""
+    """What is wanted besides the sound: the user's hints, the stems, who hears of progress.
+
+    `kept` is what was worked out before.
+    """
 
     hints: BeatHints
     stems: str
     make_stems: _StemMaker
     report: OnStage
+    kept: KeptParts = NOTHING_KEPT
 
 
 @dataclass(frozen=True)
@@ -102,15 +107,17 @@ def analyze(
     report = on_stage or _say_nothing
     report("read", 0.0)
     schema, sha256 = schema_name(stems), file_sha256(path)
-    settings = {"version": ANALYSIS_VERSION, "schema": schema, "config": to_dict(CONFIG)}
-    key = track_key(sha256, settings | hints.settings() | {"stems": stems})
+    settings = {"version": ANALYSIS_VERSION, "config": to_dict(CONFIG)}
+    own = {"schema": schema, "stems": stems}
+    key = track_key(sha256, settings | own | hints.settings())
     known = cache.load_track(key, path) if cache is not None else None
     if known is not None:
         report("analyse", 1.0)
         return known
     info = audio.probe(path)
-    request = _Request(hints, stems, _stem_maker(stems, path, report), report)
-    heard = _read_and_hear(path, sha256, cache, request)
+    kept = KeptParts(cache, sha256, settings, own)
+    request = _Request(hints, stems, _stem_maker(stems, path, report), report, kept)
+    heard = _read_and_hear(path, request)
     track = _describe(heard, info, sha256, request)
     if cache is not None:
         cache.store_track(key, track)
@@ -200,42 +207,22 @@ def _stem_maker(stems: str, path: str | Path, report: OnStage) -> _StemMaker:
     return separate
 
 
-def _read_and_hear(path: str | Path, sha256: str, cache: Cache | None, request: _Request) -> _Heard:
-    """Return the frames of a file; its signal is let go of here.
-
-    What the beat network makes of a recording is read from the cache or kept there.
-    """
+def _read_and_hear(path: str | Path, request: _Request) -> _Heard:
+    """Return the frames of a file; its signal is let go of here."""
     signal = audio.read_mono(path, CONFIG.sr)
     audio.check_signal(signal, CONFIG.sr, path)
     request.report("read", 1.0)
-    settings = {"version": ANALYSIS_VERSION, "heard": "beats", "config": to_dict(CONFIG)}
-    key = track_key(sha256, settings)
-    n_frames = frame_count(len(signal), CONFIG)
-    known = None if cache is None else _known_beats(cache.load_arrays(key), n_frames)
-    heard = _hear(signal, request, known)
-    if cache is not None and known is None and heard.beats is not None:
-        cache.store_arrays(key, {"beats": heard.beats})
-    return heard
+    return _hear(signal, request)
 
 
-def _known_beats(
-    arrays: dict[str, NDArray[np.float32]] | None, n_frames: int
-) -> NDArray[np.float32] | None:
-    """Return [T, 3] of `beats.listen` that was kept, or None if it is not of this recording."""
-    beats = None if arrays is None else arrays.get("beats")
-    if beats is None or beats.shape != (n_frames, 3) or beats.dtype != np.float32:
-        return None
-    return beats
-
-
-def _hear(
-    signal: NDArray[np.float32], request: _Request, known_beats: NDArray[np.float32] | None = None
-) -> _Heard:
+def _hear(signal: NDArray[np.float32], request: _Request) -> _Heard:
     """Return the frames of a signal [S], which is brought to `LOUDNESS_DB` in place."""
     gain = loudness_gain(signal)
     signal *= np.float32(gain)
     n_frames = frame_count(len(signal), CONFIG)
-    listens = known_beats is None and request.hints.given is None
+    is_given = request.hints.given is not None
+    beats = None if is_given else request.kept.beats(n_frames)
+    listens = beats is None and not is_given
     blocks: list[NDArray[np.float32]] = []
 
     def visit(first: int, magnitude: NDArray[np.float32]) -> None:
@@ -244,7 +231,18 @@ def _hear(
         request.report("analyse", _FRAMES_DONE * first / n_frames)
 
     frames = frame_features(signal, CONFIG, visit)
-    return _Heard(frames, listen(np.concatenate(blocks)) if listens else known_beats, gain)
+    if listens:
+        beats = listen(np.concatenate(blocks))
+        request.kept.keep_beats(beats)
+    return _Heard(frames, beats, gain)
+
+
+def _stems(heard: _Heard, request: _Request) -> StemFrames:
+    stems = request.kept.stems(len(heard.frames.values))
+    if stems is None:
+        stems = request.make_stems(heard.frames, heard.gain)
+        request.kept.keep_stems(stems)
+    return stems
 
 
 def _describe(heard: _Heard, info: audio.AudioInfo, sha256: str, request: _Request) -> Track:
@@ -253,7 +251,7 @@ def _describe(heard: _Heard, info: audio.AudioInfo, sha256: str, request: _Reque
     report("analyse", _FRAMES_DONE)
     grid = _grid(heard, info.duration_s, request.hints)
     report("analyse", _BEATS_DONE)
-    stems = request.make_stems(frames, heard.gain)
+    stems = _stems(heard, request)
     report("analyse", _STEMS_DONE)
     related = recurrence(frames.mel_power, frames.chroma, grid, CONFIG)
     report("analyse", 1.0)

@@ -131,7 +131,7 @@ def edit(
         edl_path, report_path: by default beside the output, `.edl.json` and `.report.html`;
             there only those of an earlier edit to this output are replaced (`output_paths`).
         options: all wishes at once.
-        wishes: single fields of `EditOptions`, such as `keep_ratio=0.5`.
+        wishes: single fields of `EditOptions`, such as `keep_ratio=0.5` or `half=True`.
 
     Raises:
         UserError: something about the files or the wishes is wrong; says what to do.
@@ -145,8 +145,7 @@ def edit(
         track = _analysed(source, chosen, hints, progress)
         progress.stage("decide", 0.0)
         made = decide(loaded, track, chosen)
-        edl = _decision_list(source, track, made, loaded.calibration, progress)
-        edl = dataclasses.replace(edl, grid=EdlGrid.of(track.grid, hints.words()))
+        edl = _decision_list(track, made, hints, loaded.calibration, progress)
         rendered = render(
             edl,
             source,
@@ -298,10 +297,10 @@ def decide(loaded: checkpoint.Checkpoint, track: Track, options: EditOptions) ->
 
 
 def _decision_list(
-    source: Path, track: Track, made: Plan, calibration: Calibration | None, progress: Progress
+    track: Track, made: Plan, hints: BeatHints, calibration: Calibration | None, progress: Progress
 ) -> EditDecisionList:
     progress.stage("join", 0.0)
-    with audio.AudioReader(source) as reader:
+    with audio.AudioReader(track.path) as reader:
         refined = refine_boundaries(made.state.clips(), reader, track.grid)
         heard = without_outer_silence(refined.clips, refined.goes_on.tolist(), reader)
         fitted = fit_joins(heard[0], reader, track.grid, heard[1])
@@ -313,7 +312,7 @@ def _decision_list(
         duration_s=samples / track.sample_rate,
         clips=fitted.clips,
         decisions=decisions(made, track, calibration, fitted.clips),
-        grid=EdlGrid.of(track.grid),
+        grid=EdlGrid.of(track.grid, hints.words()),
         joins=fitted.joins,
     )
 

@@ -132,6 +132,10 @@ def test_tempo_override_and_runner_up():
     duration_s = len(frames) / 50
     grid = track_beats(frames, duration_s)
     assert any(bpm == pytest.approx(184.0, rel=0.03) for bpm in grid.runner_up_tempi_bpm)
+    scores = grid.runner_up_scores
+    assert len(scores) == len(grid.runner_up_tempi_bpm)
+    assert list(scores) == sorted(scores, reverse=True)
+    assert 0.0 < min(scores) <= max(scores) <= 1.0
     doubled = track_beats(frames, duration_s, BeatHints(tempo_bpm=184.0))
     assert doubled.tempo_bpm == pytest.approx(184.0, rel=0.02)
     truth = np.arange(8, 64) * 60.0 / 184.0

@@ -67,6 +67,14 @@ def test_a_written_list_reads_back_without_loss(tmp_path):
     assert read_edl(written(tmp_path)) == example()
 
 
+def test_hints_about_the_beat_stand_in_the_list_where_there_are_any(tmp_path):
+    assert "hints" not in json.loads(Path(written(tmp_path)).read_text())["grid"]
+    grid = EdlGrid.of(steady_grid(DURATION_S), ("--half", "--downbeat 12.3"))
+    hinted = dataclasses.replace(example(), grid=grid)
+    write_edl(hinted, tmp_path / "hinted.edl.json")
+    assert read_edl(tmp_path / "hinted.edl.json") == hinted
+
+
 @st.composite
 def lists(draw) -> EditDecisionList:
     sr = draw(st.sampled_from([8000, 44100, 192000]))
@@ -177,6 +185,7 @@ PROBLEMS = {
     "unknown action": (lambda v: v["decisions"][0].__setitem__("type", "MUTE"), "KEEP, CUT"),
     "no such beat": (lambda v: v["decisions"][0].__setitem__("beat", 120), "120 beats"),
     "beats fall": (lambda v: v["grid"]["beats_s"].reverse(), "beats_s must rise"),
+    "hints no texts": (lambda v: v["grid"].update(hints=[1]), r"grid\.hints\[0\] must be a text"),
     "no such downbeat": (lambda v: v["grid"]["downbeats"].append(500), "downbeats must rise"),
     "percentile": (
         lambda v: v["joins"][0].__setitem__("click_energy_percentile", 101),

@@ -81,6 +81,7 @@ def test_without_downbeats_there_is_one_bar():
         ({"duration_s": 0.5}, "end before the file's end"),
         ({"confidence": np.zeros(3, np.float32)}, "confidence must have one entry"),
         ({"is_downbeat": np.array([False, False])}, "only begin at a downbeat"),
+        ({"runner_up_scores": (0.5,)}, "one entry for each runner-up"),
     ],
 )
 def test_what_is_no_grid_is_refused(changes, expected):

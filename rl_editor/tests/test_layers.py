@@ -16,7 +16,7 @@ STAGES = {
         conversion
         beat_hints beat_network beat_parts beat_stretches beats beats_file cache demucs_stems
         features frame_features frame_vectors given_beats
-        grid recurrence spectrogram stems track""",
+        grid kept_parts recurrence spectrogram stems track""",
     "edit language": """
         action_sounds actions batch_arrangement beat_script boundary_refinement decision_times
         edit_batch edit_state edit_tables edl

@@ -17,7 +17,7 @@ from rl_editor.errors import UserError
 from rl_editor.materials import N_MATERIALS, Material
 from rl_editor.planner import Plan
 from rl_editor.reasons import WORDS, decisions, reason, removed_seconds, span_material
-from rl_editor.report import played_share, render_page, tempo_words, write_report
+from rl_editor.report import other_tempi, played_share, render_page, tempo_words, write_report
 from rl_editor.tests.made_up import made_up_track
 from rl_editor.tests.test_grid import played_at
 
@@ -100,6 +100,28 @@ def test_passages_of_clearly_other_tempi_are_told():
     )
     assert tempo_words(played_at(100.0, 107.0)) == "100 beats a minute, 4 beats in a bar"
     assert tempo_words(played_at(100.0), 1) == "100.0 beats a minute, 4 beats in a bar"
+
+
+def test_other_tempi_come_with_the_option_that_chooses_them():
+    fits = {"runner_up_tempi_bpm": (60.0, 160.0, 240.0), "runner_up_scores": (1.0, 0.405, 0.1)}
+    grid = dataclasses.replace(TRACK.grid, tempo_bpm=120.0, **fits)
+    assert other_tempi(grid) == (
+        "60 (fits 100%: --half), 160 (fits 40%: --tempo 160), 240 (fits 10%: --double)"
+    )
+    assert other_tempi(grid, ("--double",), most=1) == "60 (fits 100%: --tempo 60)"
+    old = dataclasses.replace(grid, runner_up_scores=())
+    assert other_tempi(old, most=2) == "60 (--half), 160 (--tempo 160)"
+    assert other_tempi(TRACK.grid) == ""
+    page = Page(render_page(made_edl(), dataclasses.replace(TRACK, grid=grid), {}))
+    assert "other tempi that fit" in page.texts
+    assert "said about the beat" not in page.texts
+
+
+def test_what_was_said_about_the_beat_is_in_the_page():
+    edl = made_edl()
+    hinted = EdlGrid.of(TRACK.grid, ("--half", "--beats <b>.txt"))
+    page = Page(render_page(dataclasses.replace(edl, grid=hinted), TRACK, {}))
+    assert "said about the beat | --half, --beats <b>.txt" in " | ".join(page.texts)
 
 
 def test_the_picture_shows_which_beats_are_kept():

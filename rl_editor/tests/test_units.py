@@ -9,6 +9,7 @@ from rl_editor.units import (
     format_time,
     frames_to_seconds,
     gain_to_db,
+    parse_time,
     ratio_to_semitones,
     samples_to_seconds,
     seconds_to_frames,
@@ -69,3 +70,18 @@ def test_an_octave_doubles_the_frequency():
 )
 def test_times_as_a_musician_reads_them(time_s, text):
     assert format_time(time_s) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "time_s"),
+    [("12.3", 12.3), ("0", 0.0), ("75", 75.0), ("3:07.5", 187.5), (" 1:02:03 ", 3723.0), ("9.", 9)],
+)
+def test_times_as_a_musician_writes_them(text, time_s):
+    assert parse_time(text) == pytest.approx(time_s)
+    assert parse_time(format_time(time_s)) == pytest.approx(time_s, abs=0.05)
+
+
+@pytest.mark.parametrize("text", ["", "-1", "nan", "1e3", "1:75", "1:60:00", "1:-2", "1,5", "x"])
+def test_what_is_no_time(text):
+    with pytest.raises(ValueError, match="is no time"):
+        parse_time(text)
