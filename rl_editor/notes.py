@@ -68,7 +68,7 @@ def grid_notes(grid: BeatGrid) -> tuple[str, ...]:
         return ()
     others = ", ".join(f"{bpm:.0f}" for bpm in grid.runner_up_tempi_bpm[:2])
     hint = f" (perhaps {others})" if others else ""
-    return (f"the beat is hard to hear here{hint}; --tempo and --meter set it",)
+    return (f"the beat is hard to hear here{hint}; --tempo, --meter or --beats set it",)
 
 
 def gain_notes(gain_db: float) -> tuple[str, ...]:

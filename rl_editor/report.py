@@ -27,6 +27,8 @@ MAX_RULER_MARKS = 7
 """So many fit beside each other on a phone."""
 LEVEL_RANGE_DB = 48.0
 """Levels from the loudest beat down to this far below it are drawn, dB."""
+LEAST_FIT = 0.05
+"""Tempi that fit worse, against the one that fits best, are not told."""
 CLEAR_TEMPO_RATIO = 1.08
 """Passages whose tempi differ by more are told with both."""
 
@@ -197,12 +199,14 @@ def other_tempi(grid: BeatGrid, hints: Sequence[str] = (), most: int = 6) -> str
     is_heard = not any(hint.startswith(("--tempo", "--half", "--double")) for hint in hints)
     words = {0.5: "--half", 2.0: "--double"} if is_heard else {}
     told = []
-    for i, bpm in enumerate(grid.runner_up_tempi_bpm[:most]):
+    scores = grid.runner_up_scores or len(grid.runner_up_tempi_bpm) * (None,)
+    for bpm, score in zip(grid.runner_up_tempi_bpm, scores, strict=True):
         option = words.get(round(bpm / grid.tempo_bpm, 6), f"--tempo {bpm:.0f}")
-        scores = grid.runner_up_scores
-        score = f"fits {100.0 * scores[i]:.0f}%: " if scores else ""
-        told.append(f"{bpm:.0f} ({score}{option})")
-    return ", ".join(told)
+        if score is None:
+            told.append(f"{bpm:.0f} ({option})")
+        elif score >= LEAST_FIT:
+            told.append(f"{bpm:.0f} (fits {100.0 * score:.0f}%: {option})")
+    return ", ".join(told[:most])
 
 
 def _picture(edl: EditDecisionList, track: Track) -> str:

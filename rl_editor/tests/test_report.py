@@ -103,7 +103,10 @@ def test_passages_of_clearly_other_tempi_are_told():
 
 
 def test_other_tempi_come_with_the_option_that_chooses_them():
-    fits = {"runner_up_tempi_bpm": (60.0, 160.0, 240.0), "runner_up_scores": (1.0, 0.405, 0.1)}
+    fits = {
+        "runner_up_tempi_bpm": (60.0, 160.0, 240.0, 90.0),
+        "runner_up_scores": (1, 0.405, 0.1, 0.04),
+    }
     grid = dataclasses.replace(TRACK.grid, tempo_bpm=120.0, **fits)
     assert other_tempi(grid) == (
         "60 (fits 100%: --half), 160 (fits 40%: --tempo 160), 240 (fits 10%: --double)"
