@@ -17,7 +17,7 @@ from rl_editor import audio, checkpoint, notes, report
 from rl_editor.analysis import analyze, schema_name
 from rl_editor.audio_containers import check_file
 from rl_editor.beat_hints import BeatHints
-from rl_editor.beats_file import read_beats, write_beats
+from rl_editor.beats_file import GivenBeats, read_beats, write_beats
 from rl_editor.boundary_refinement import refine_boundaries
 from rl_editor.cache import Cache
 from rl_editor.calibration import Calibration
@@ -203,16 +203,18 @@ def _check_beats_place(options: EditOptions, paths: tuple[Path, Path, Path]) -> 
 
 def _beat_hints(options: EditOptions, duration_s: float) -> BeatHints:
     """Return what the user says about the beat of a recording of `duration_s`, checked."""
-    hints = _hints_without_file(options)
+    hints = _hints(options)
     hints.check_moments(duration_s)
-    if options.beats_path is not None:
-        hints = dataclasses.replace(hints, given=read_beats(options.beats_path, duration_s))
-    hints.check()
-    return hints
+    if options.beats_path is None:
+        return hints
+    return dataclasses.replace(hints, given=read_beats(options.beats_path, duration_s))
 
 
-def _hints_without_file(options: EditOptions) -> BeatHints:
+def _hints(options: EditOptions) -> BeatHints:
+    """Return what the user says; the beats of a file that is named are still to be read."""
+    path = options.beats_path
     return BeatHints(
+        given=None if path is None else GivenBeats(str(path), (), ()),
         tempo_bpm=options.tempo_bpm,
         meter=options.meter,
         half=options.half,
@@ -270,7 +272,7 @@ def _check_wishes(options: EditOptions) -> None:
             f"the effort must be {EFFORTS[0]} to {EFFORTS[-1]}, but is {options.effort}; "
             "3 is the default."
         )
-    _hints_without_file(options).check()
+    _hints(options).check()
     check_stems(options.stems)
 
 

@@ -22,12 +22,11 @@ KEY = track_key("ab" * 32, {"schema": "test-1"})
 OTHER_KEY = track_key("cd" * 32, {"schema": "test-1"})
 
 
-RUNNERS_UP = {"runner_up_tempi_bpm": (61.5, 246.0), "runner_up_scores": (1.0, 0.25)}
-
-
 def make_track(seed: int = 0) -> Track:
     rng = np.random.default_rng(seed)
-    grid = dataclasses.replace(steady_grid(30.1, 123.0, 3), **RUNNERS_UP)
+    grid = dataclasses.replace(
+        steady_grid(30.1, 123.0, 3), runner_up_tempi_bpm=(61.5, 246.0), runner_up_scores=(1.0, 0.25)
+    )
     n_beats = grid.n_beats
     return Track(
         path="Probe Öl 1.wav",
