@@ -12,6 +12,7 @@ import torch
 
 from rl_editor.agent import Agent
 from rl_editor.analysis import analyze_signal
+from rl_editor.beat_hints import BeatHints
 from rl_editor.config import AgentConfig, EpisodeConfig, RewardConfig, TrainConfig
 from rl_editor.demonstrations import demonstrate
 from rl_editor.grid import steady_grid
@@ -44,7 +45,7 @@ def noisy_task(seed):
         else:
             segments.append(Segment(*span_s, Material.MUSIC, True, piece_start_s=place_s))
             place_s += BAR_S
-    heard = analyze_signal(signal, tempo_bpm=60.0 / BEAT_S, meter=4)
+    heard = analyze_signal(signal, BeatHints(tempo_bpm=60.0 / BEAT_S, meter=4))
     # bar lines are known here: what is learnt must not hang on whether they were heard
     track = dataclasses.replace(heard, grid=steady_grid(heard.duration_s))
     return Task(track, demonstrate(track, Truth(track.duration_s, tuple(segments))))
