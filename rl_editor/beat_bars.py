@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rl_editor.beat_decoding import INPUT_FPS
+
 FloatArray = NDArray[np.float64]
 
 DEFAULT_METER = 4
@@ -25,6 +27,15 @@ listeners tap (Moelants 2002)."""
 _HALVE_ABOVE = 0.05
 """Evidence above which a fast tempo is read at half speed; parted 15 of 16 pieces found at more
 than 155 bpm (synthetic band recordings and rendered MIDI) as their known tempo does."""
+
+
+REACH_FRAMES = 2
+"""A beat's activation is looked for within 40 ms."""
+
+
+def frames_of(times_s: FloatArray) -> NDArray[np.int64]:
+    """Return the frame of the network's activations that is nearest to each time."""
+    return np.rint(times_s * INPUT_FPS).astype(np.int64)
 
 
 def at_beats(activation: FloatArray, frames: NDArray[np.integer], reach: int) -> FloatArray:

@@ -9,14 +9,21 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.beat_bars import at_beats, bar_phase, choose_meter, downbeat_odds
-from rl_editor.beat_decoding import INPUT_FPS
+from rl_editor.beat_bars import (
+    REACH_FRAMES,
+    at_beats,
+    bar_phase,
+    choose_meter,
+    downbeat_odds,
+    frames_of,
+)
 from rl_editor.beats_file import GivenBeats
 from rl_editor.errors import UserError
 
@@ -24,8 +31,6 @@ FloatArray = NDArray[np.float64]
 
 TEMPO_RANGE_BPM = (30, 300)
 METER_RANGE = (1, 16)
-_REACH_FRAMES = 2
-"""A beat's activation is looked for within 40 ms."""
 
 
 @dataclass(frozen=True)
@@ -113,10 +118,10 @@ class BeatHints:
             *((f"--tempo {self.tempo_bpm:g}",) if self.tempo_bpm is not None else ()),
             *(("--half",) if self.half else ()),
             *(("--double",) if self.double else ()),
-            *((f"--beats {self.given.name}",) if self.given is not None else ()),
+            *((f"--beats {shlex.quote(self.given.name)}",) if self.given is not None else ()),
             *(("--shift-beat",) if self.shift_beat else ()),
             *((f"--meter {self.meter}",) if self.meter is not None else ()),
-            *(f"--downbeat {moment_s:g}" for moment_s in self.downbeats_s),
+            *(f"--downbeat {moment_s}" for moment_s in self.downbeats_s),
         )
 
 
@@ -154,26 +159,28 @@ def _halved(
     stretches: list[FloatArray], activations: FloatArray, hints: BeatHints
 ) -> list[FloatArray]:
     """Return every other beat: those on which bars begin, as the user says or as is heard."""
-    frames = [np.rint(times_s * INPUT_FPS).astype(np.int64) for times_s in stretches]
-    odds = [downbeat_odds(activations[:, 1], beats, _REACH_FRAMES) for beats in frames]
+    frames = [frames_of(times_s) for times_s in stretches]
+    odds = [downbeat_odds(activations[:, 1], beats, REACH_FRAMES) for beats in frames]
     bar = choose_meter(odds) if odds else 1
     result = []
     for times_s, beats, of_downbeat in zip(stretches, frames, odds, strict=True):
         one = _first_one(times_s, hints.downbeats_s)
+        if one is not None and hints.shift_beat:
+            one -= 1  # half a slow beat later is one beat of these
         if one is None and bar % 2 == 0:
             one = bar_phase(of_downbeat, bar)
         if one is None:  # bars begin on either: the louder beats
-            strength = at_beats(activations[:, 0], beats, _REACH_FRAMES)
+            strength = at_beats(activations[:, 0], beats, REACH_FRAMES)
             one = int(strength[1::2].mean() > strength[::2].mean())
         result.append(halved(times_s, one % 2))
     return result
 
 
 def _first_one(times_s: FloatArray, moments_s: tuple[float, ...]) -> int | None:
-    """Return the beat of a stretch that is nearest to the first moment inside it, if one is."""
+    """Return the beat of a stretch that is nearest to the earliest moment inside it, if one is."""
     half_s = 0.5 * float(np.median(np.diff(times_s)))
     inside = [m for m in moments_s if times_s[0] - half_s <= m < times_s[-1] + half_s]
-    return int(np.abs(times_s - inside[0]).argmin()) if inside else None
+    return int(np.abs(times_s - min(inside)).argmin()) if inside else None
 
 
 def doubled(times_s: FloatArray) -> FloatArray:

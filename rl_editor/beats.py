@@ -15,8 +15,15 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.beat_bars import DEFAULT_METER, at_beats, bar_phase, choose_meter, downbeat_odds
-from rl_editor.beat_decoding import INPUT_FPS
+from rl_editor.beat_bars import (
+    DEFAULT_METER,
+    REACH_FRAMES,
+    at_beats,
+    bar_phase,
+    choose_meter,
+    downbeat_odds,
+    frames_of,
+)
 from rl_editor.beat_hints import NO_HINTS, BeatHints, as_asked, check_changed_tempo
 from rl_editor.beat_network import BLOCK_FRAMES, activations, beat_input
 from rl_editor.beat_parts import (
@@ -39,8 +46,6 @@ FloatArray = NDArray[np.float64]
 
 NO_PULSE_BPM = 120.0
 """Tempo of the cells where no pulse is heard in the whole recording."""
-_REACH_FRAMES = 2
-"""A beat's activation is looked for within 40 ms."""
 
 
 def track_beats(
@@ -109,7 +114,7 @@ def grid_from_activations(
     stretches = _inside(as_asked(found, values, hints), duration_s)
     if not stretches:
         return _without_pulse(duration_s, hints)
-    odds = [downbeat_odds(values[:, 1], _frames(times), _REACH_FRAMES) for times in stretches]
+    odds = [downbeat_odds(values[:, 1], frames_of(times), REACH_FRAMES) for times in stretches]
     bar = hints.meter or choose_meter(odds)
     phases = [bar_phase(o, bar) for o in odds]
     confidence = partial(_confidence, beat=values[:, 0])
@@ -148,10 +153,6 @@ def _main_tempo(stretches: list[FloatArray]) -> float:
     """
     tempi = [np.full(len(t), 60.0 * (len(t) - 1) / (t[-1] - t[0])) for t in stretches]
     return float(np.quantile(np.concatenate(tempi), 0.5, method="lower"))
-
-
-def _frames(times_s: FloatArray) -> NDArray[np.int64]:
-    return np.rint(times_s * INPUT_FPS).astype(np.int64)
 
 
 def _tile(
@@ -204,7 +205,7 @@ def _finish(
 
 def _confidence(times_s: FloatArray, beat: FloatArray) -> NDArray[np.float32]:
     """Return [N] how clearly each beat is heard: the mean activation at nine beats around it."""
-    strength = at_beats(beat, _frames(times_s), _REACH_FRAMES)
+    strength = at_beats(beat, frames_of(times_s), REACH_FRAMES)
     smooth = np.convolve(np.pad(strength, 4, mode="edge"), np.full(9, 1.0 / 9.0), mode="valid")
     return np.clip(smooth, 0.0, 1.0).astype(np.float32)
 

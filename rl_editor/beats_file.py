@@ -39,8 +39,8 @@ UNKNOWN, NOT_PLAYED = -1, 0
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _PLAIN_PLACE = re.compile(r"\d{1,9}", re.ASCII)
-_PLACE = re.compile(r"(?:\d+\.)?(\d{1,9})", re.ASCII)
-"""The place in the bar, alone or after the number of the bar."""
+_PLACE = re.compile(r"0|(?:[1-9]\d{0,8}\.)?([1-9]\d{0,8})", re.ASCII)
+"""The place in the bar, alone or after the number of the bar; 0 where nothing is played."""
 
 
 @dataclass(frozen=True)
@@ -108,11 +108,14 @@ def write_beats(grid: BeatGrid, path: str | Path) -> None:
     if str(path).lower().endswith(LABELS_SUFFIX):
         bars = np.cumsum(places == 1)
         lines = [
-            f"{start_s:.6f}\t{start_s:.6f}\t{f'{bar}.{place}' if place else '0'}"
+            f"{start_s:.6f}\t{start_s:.6f}\t{_label(bar, place)}"
             for start_s, bar, place in zip(grid.beats_s, bars, places, strict=True)
         ]
     else:
-        lines = [f"{t:.6f}\t{place}" for t, place in zip(grid.beats_s, places, strict=True)]
+        lines = [
+            f"{time_s:.6f}" if place == UNKNOWN else f"{time_s:.6f}\t{place}"
+            for time_s, place in zip(grid.beats_s, places, strict=True)
+        ]
     try:
         with atomic_path(path) as temporary:
             temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
@@ -123,11 +126,16 @@ def write_beats(grid: BeatGrid, path: str | Path) -> None:
         ) from error
 
 
+def _label(bar: int, place: int) -> str:
+    return {NOT_PLAYED: "0", UNKNOWN: "beat"}.get(place, f"{bar}.{place}")
+
+
 def bar_places(grid: BeatGrid) -> NDArray[np.int64]:
     """Return [N] the place of each beat in its bar, from 1; 0 where nothing is played.
 
-    A first bar that is too short, where playing begins after a rest, is a pickup: it counts up to
-    the end of a bar.
+    It is `UNKNOWN` from the seventeenth beat of a bar on, which a file may not tell. A first bar
+    that is too short, where playing begins after a rest, is a pickup: it counts up to the end of
+    a bar.
     """
     played = grid.confidence > 0.0
     places = np.where(played, grid.place_in_bar + 1, NOT_PLAYED)
@@ -137,7 +145,7 @@ def bar_places(grid: BeatGrid) -> NDArray[np.int64]:
         goes_on = stop < grid.n_beats and played[stop]
         if goes_on and stop - start < grid.meter:
             places[start:stop] += grid.meter - (stop - start)
-    return places
+    return np.where(places > MAX_PLACE, UNKNOWN, places)
 
 
 def _lines(path: str | Path) -> list[str]:
@@ -193,18 +201,18 @@ def _check_time(time_s: float, before_s: float | None, duration_s: float, where:
         raise UserError(f"{where} has the negative time {time_s:g} s; correct it.")
     if before_s is not None and time_s <= before_s:
         raise UserError(
-            f"{where} should be later than the beat before it, at {before_s:g} s, but has "
-            f"{time_s:g} s; sort the times and leave out what stands twice."
+            f"{where} should be later than the beat before it, at {before_s:.3f} s, but has "
+            f"{time_s:.3f} s; sort the times and leave out what stands twice."
         )
     if before_s is not None and time_s < before_s + SHORTEST_BEAT_S - _WRITTEN_S:
         raise UserError(
             f"{where} should be {SHORTEST_BEAT_S:g} s later than the beat before it at least, but "
-            f"has {time_s:g} s after {before_s:g} s; leave out one of them."
+            f"has {time_s:.3f} s after {before_s:.3f} s; leave out one of them."
         )
     if time_s > duration_s:
         raise UserError(
-            f"{where} has a beat at {time_s:g} s, but the recording lasts {duration_s:.3f} s; name "
-            "the file that belongs to it."
+            f"{where} has a beat at {time_s:.3f} s, but the recording lasts {duration_s:.3f} s; "
+            "name the file that belongs to it."
         )
 
 
@@ -212,7 +220,7 @@ def _place(fields: list[str], labelled: bool, where: str) -> int:
     """Return the place in the bar that a line tells; any number in a label, checked later."""
     if labelled:
         found = _PLACE.fullmatch(fields[2].strip()) if len(fields) == 3 else None
-        return int(found.group(1)) if found else UNKNOWN
+        return int(found.group(1) or NOT_PLAYED) if found else UNKNOWN
     if len(fields) == 1:
         return UNKNOWN
     if not _PLAIN_PLACE.fullmatch(fields[1]) or int(fields[1]) > MAX_PLACE:

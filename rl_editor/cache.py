@@ -81,7 +81,7 @@ def track_key(sha256: str, settings: Mapping[str, Any]) -> str:
     Args:
         sha256: of the audio file's bytes, see `file_sha256`.
         settings: everything that the result depends on, as JSON values: the analysis config,
-            tempo and meter that the user gave, and the feature schema.
+            the user's hints about the beat, and the feature schema.
     """
     content = json.dumps([ENTRY_FORMAT, sha256, settings], sort_keys=True, allow_nan=False)
     return hashlib.sha256(content.encode()).hexdigest()

@@ -137,7 +137,7 @@ def read_edl(path: str | Path, on_note: Callable[[str], None] = warnings.warn) -
 
 def _to_json(edl: EditDecisionList) -> dict[str, Any]:
     values = {"format": FORMAT, "version": VERSION, **asdict(edl)}
-    if not edl.grid.hints:  # which programs that know no hints can read
+    if not edl.grid.hints:  # so that programs which know no hints can read the list
         del values["grid"]["hints"]
     return values
 

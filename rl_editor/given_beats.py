@@ -62,9 +62,10 @@ def grid_from_given(given: GivenBeats, duration_s: float, hints: BeatHints) -> B
             f"{given.name} should hold beats, but its times are typically {typical_s:.1f} s apart; "
             f"give every beat, at most {LONGEST_BEAT_S:g} s after the one before."
         )
-    line = _from_zero(_shift(line) if hints.shift_beat else line)
-    tells_rests = NOT_PLAYED in given.places and not hints.shift_beat
-    line = _filled(line, typical_s, duration_s, only_before=tells_rests)
+    line = _from_zero(_shift(line, typical_s) if hints.shift_beat else line)
+    # a file that tells rests tells them all, unless a beat would be none without one more
+    shortest_gap_s = LONGEST_BEAT_S if NOT_PLAYED in given.places else 0.0
+    line = _filled(line, typical_s, duration_s, shortest_gap_s)
     edges = np.flatnonzero(np.diff(line.places == NOT_PLAYED)) + 1
     runs = [
         _Line(times_s, places)
@@ -105,15 +106,22 @@ def _medians(windows: FloatArray) -> FloatArray:
     return 0.5 * (ordered[rows, low] + ordered[rows, np.minimum(high, _NEIGHBOURS - 1)])
 
 
-def _shift(line: _Line) -> _Line:
-    """Return the played beats, each half a beat later."""
-    played = line.places != NOT_PLAYED
-    times_s, places = line.times_s[played], line.places[played]
-    if len(times_s) < 2:
-        return line
-    half_s = shifted(times_s) - times_s
-    half_s[:-1] = np.minimum(half_s[:-1], 0.5 * _neighbourhood_s(times_s))
-    return _Line(times_s + half_s, places)
+def _shift(line: _Line, typical_s: float) -> _Line:
+    """Return the line with each played beat half a beat later, and its rests."""
+    times_s = line.times_s.copy()
+    edges = np.flatnonzero(np.diff(line.places == NOT_PLAYED)) + 1
+    for run in np.split(np.arange(len(times_s)), edges):
+        if line.places[run[0]] == NOT_PLAYED:
+            continue
+        beats_s = line.times_s[run]
+        half_s = np.array([0.5 * typical_s])
+        if len(run) > 1:
+            half_s = shifted(beats_s) - beats_s
+            half_s[:-1] = np.minimum(half_s[:-1], 0.5 * _neighbourhood_s(beats_s))
+        if run[-1] + 1 < len(times_s):
+            half_s[-1] = min(half_s[-1], 0.5 * (line.times_s[run[-1] + 1] - beats_s[-1]))
+        times_s[run] += half_s
+    return _Line(times_s, line.places)
 
 
 def _from_zero(line: _Line) -> _Line:
@@ -124,14 +132,17 @@ def _from_zero(line: _Line) -> _Line:
     return line
 
 
-def _filled(line: _Line, typical_s: float, duration_s: float, *, only_before: bool) -> _Line:
-    """Return the line with cells in which nothing is played: before it, in gaps and after it."""
+def _filled(line: _Line, typical_s: float, duration_s: float, shortest_gap_s: float) -> _Line:
+    """Return the line with cells in which nothing is played: before it, in gaps and after it.
+
+    A gap lasts `_GAP_BEATS` of the beats around it and `shortest_gap_s`.
+    """
     inside = line.times_s <= duration_s - SHORTEST_BEAT_S
     times_s, places = line.times_s[inside], line.places[inside]
     lately_s = np.median(np.diff(times_s)[-_NEIGHBOURS:]) if len(times_s) > 1 else typical_s
     around_s = np.append(_neighbourhood_s(times_s), lately_s)
     lengths_s = np.append(np.diff(times_s), duration_s - times_s[-1])
-    gaps = (lengths_s > _GAP_BEATS * around_s) & (not only_before)
+    gaps = (lengths_s > _GAP_BEATS * around_s) & (lengths_s > shortest_gap_s)
     pieces: list[FloatArray] = []
     if times_s[0] > 0.0:
         n_cells = max(1, round(times_s[0] / max(typical_s, _SHORTEST_FILLED_S)))

@@ -85,12 +85,6 @@ class BeatGrid:
         index = np.arange(self.n_beats)
         return index - np.maximum.accumulate(np.where(self.is_downbeat, index, 0))
 
-    @property
-    def place_in_phrase(self) -> NDArray[np.int64]:
-        """[N] beats since the last phrase start."""
-        index = np.arange(self.n_beats)
-        return index - np.maximum.accumulate(np.where(self.is_phrase_start, index, 0))
-
     def tempo_span_bpm(self, heard: NDArray[np.bool_] | None = None) -> tuple[float, float]:
         """Return the 10th and 90th percentile of the local tempo over the beats of the music.
 

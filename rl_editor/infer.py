@@ -255,7 +255,7 @@ def _notes(
     return (
         *notes.kept_notes(kept, wishes.keep_ratio, made.music_found),
         *notes.tempo_notes(track.grid, wishes.tempo_bpm),
-        *(notes.grid_notes(track.grid) if made.music_found else ()),
+        *(notes.grid_notes(track.grid, edl.grid.hints) if made.music_found else ()),
         *notes.gain_notes(rendered.gain_applied_db),
         *rendered.notes,
     )

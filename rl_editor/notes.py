@@ -5,11 +5,13 @@ In: the finished edit. Out: lines for the summary and the report, which say the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from rl_editor.edl import EditDecisionList
 from rl_editor.grid import BeatGrid
-from rl_editor.report import played_share
+from rl_editor.report import other_tempi, played_share
 
 NEARLY_ALL, HARDLY_ANY = 0.99, 0.05
 """Shares of the recording: who keeps that much or that little is told."""
@@ -62,12 +64,12 @@ def tempo_notes(grid: BeatGrid, asked_bpm: float | None) -> tuple[str, ...]:
     )
 
 
-def grid_notes(grid: BeatGrid) -> tuple[str, ...]:
-    """Return a line where the beat is hard to hear."""
+def grid_notes(grid: BeatGrid, hints: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return a line where the beat is hard to hear; `hints` are options that it was made with."""
     if float(grid.confidence.mean()) >= LOW_CONFIDENCE:
         return ()
-    others = ", ".join(f"{bpm:.0f}" for bpm in grid.runner_up_tempi_bpm[:2])
-    hint = f" (perhaps {others})" if others else ""
+    others = other_tempi(grid, hints, most=2)
+    hint = f"; {others} may fit too" if others else ""
     return (f"the beat is hard to hear here{hint}; --tempo, --meter or --beats set it",)
 
 

@@ -35,11 +35,6 @@ def samples_to_seconds(samples, sample_rate: int):
     return samples / sample_rate
 
 
-def frames_to_seconds(frames, hop_length: int, sample_rate: int):
-    """Return the time of the centre of each analysis frame in seconds (centred frames)."""
-    return np.asarray(frames, dtype=np.float64) * hop_length / sample_rate
-
-
 def seconds_to_frames(time_s: ArrayLike, hop_length: int, sample_rate: int) -> NDArray[np.int64]:
     """Return the index of the analysis frame nearest to each time."""
     return np.rint(np.asarray(time_s, dtype=np.float64) * sample_rate / hop_length).astype(np.int64)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from rl_editor.beat_hints import BeatHints, check_changed_tempo, doubled, halved, shifted
 from rl_editor.beat_parts import bars_through
 from rl_editor.beats import grid_from_activations, listen
+from rl_editor.beats_file import GivenBeats
 from rl_editor.errors import UserError
 from rl_editor.tests.test_beats import SR, drums, inputs, nearest, silence
 
@@ -59,6 +60,19 @@ def test_half_keeps_the_beat_that_is_said_to_be_a_downbeat(beat, heard):
     moment_s = played(grid(heard))[beat]
     half = grid(heard, half=True, downbeats_s=(moment_s,))
     assert nearest(half.beats_s[half.is_downbeat], [moment_s]) < 1e-6
+
+
+@pytest.mark.parametrize("beat", [20, 21])
+def test_half_and_shift_still_have_a_beat_where_a_bar_is_said_to_begin(beat, heard):
+    moment_s = float(played(grid(heard))[beat])
+    changed = grid(heard, half=True, shift_beat=True, downbeats_s=(moment_s,))
+    assert nearest(changed.beats_s[changed.is_downbeat], [moment_s]) < 0.02
+
+
+def test_hints_are_told_as_options_that_give_them_again():
+    given = GivenBeats("my take.beats", (0.0, 1.0), (1, 2))
+    words = BeatHints(given=given, downbeats_s=(3912.345, 1234567.25)).words()
+    assert words == ("--beats 'my take.beats'", "--downbeat 3912.345", "--downbeat 1234567.25")
 
 
 def test_a_shift_moves_each_beat_by_half_a_period(heard):

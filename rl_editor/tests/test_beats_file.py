@@ -102,7 +102,7 @@ def test_forms_that_are_read(content, times_s, places, file):
     [
         ("", "at least two beats, a line each, but holds 0"),
         ("1.0\n", "but holds 1"),
-        ("1.0\n2.0\n1.5\n", "line 3 of .* later than the beat before it, at 2 s"),
+        ("1.0\n2.0\n1.5\n", "line 3 of .* later than the beat before it, at 2.000 s"),
         ("1.0\n1.0\n", "line 2 of .* later than the beat before"),
         ("1.0\n1.01\n", "line 2 of .* 0.06 s later"),
         ("# a\n-1.0\n2.0\n", "line 2 of .* the negative time -1 s"),
@@ -110,7 +110,7 @@ def test_forms_that_are_read(content, times_s, places, file):
         ("1.0\n-Infinity\n", "line 2 of .* finite"),
         ("1.0\n1e999\n", "line 2 of .* finite"),
         ("1.0\n" + "9" * 400, "line 2 of .* finite"),
-        ("1.0\n31.0\n", "line 2 of .* 31 s, but the recording lasts 30.000 s"),
+        ("1.0\n31.0\n", "line 2 of .* 31.000 s, but the recording lasts 30.000 s"),
         ("1.0\nverse\n", "line 2 of .* such as 12.345, but has 'verse'"),
         ("1,5\n2,5\n", "line 1 of .* has '1,5'"),
         ("1_0\n2_0\n", "line 1 of .* has '1_0'"),
@@ -183,6 +183,41 @@ def test_a_shift_moves_the_beats_of_the_file(file):
     times_s = np.concatenate([1.0 + 0.5 * np.arange(12), 15.0 + 0.5 * np.arange(8)])
     grid = grid_of(file(text_of(times_s)), shift_beat=True)
     np.testing.assert_allclose(grid.beats_s[grid.confidence > 0], times_s + 0.25)
+
+
+def test_a_shift_keeps_the_rests_that_the_file_tells(file):
+    times_s = [0.0, *(4.0 + 0.5 * np.arange(8)), 8.0, *(8.5 + 0.5 * np.arange(8))]
+    places = [0, *([1, 2, 3, 4] * 2), 0, *([1, 2, 3, 4] * 2)]
+    grid = grid_of(file(text_of(times_s, places)), 13.0, shift_beat=True)
+    shifted_s = np.array(times_s) + np.where(np.array(places) > 0, 0.25, 0.0)
+    np.testing.assert_allclose(grid.beats_s, shifted_s)
+    assert ((grid.confidence == 0.0) == (np.array(places) == 0)).all()
+
+
+@pytest.mark.parametrize("last", [20.5, 280.0])
+def test_no_beat_of_a_file_with_rests_lasts_for_minutes(last, file):
+    times_s = [0.0, 0.5, *(1.0 + 0.5 * np.arange(20)), last]
+    places = [0, 0, *([1, 2, 3, 4] * 5), 1]
+    grid = grid_of(file(text_of(times_s, places)), 300.0)
+    played = grid.confidence > 0.0
+    assert grid.durations_s[played].max() <= LONGEST_BEAT_S
+    assert np.isin(times_s, grid.beats_s).all()
+
+
+@pytest.mark.parametrize("label", ["120.0", "0.9", "verse 1", "1.2.3"])
+def test_a_label_that_is_no_place_is_a_beat_of_unknown_place(label, file):
+    lines = [f"{t}\t{t}\t{label}" for t in (1.0, 1.5, 2.0)]
+    given = read_beats(file("\n".join(lines)), DURATION_S)
+    assert given.places == (UNKNOWN,) * 3
+
+
+@pytest.mark.parametrize("name", ["long.beats", "long.labels.txt"])
+def test_a_bar_that_is_too_long_for_a_file_can_be_written_and_read(name, file, tmp_path):
+    times_s, places = 0.5 * np.arange(40), [1, *([2, 3, 4] * 13)]
+    grid = grid_of(file(text_of(times_s, places)))
+    write_beats(grid, tmp_path / name)
+    again = grid_of(tmp_path / name)
+    np.testing.assert_allclose(again.beats_s, grid.beats_s, atol=1e-5)
 
 
 def test_times_that_are_no_beats(file):

@@ -52,7 +52,7 @@ def test_a_beat_that_is_hard_to_hear():
         grid, confidence=np.full(grid.n_beats, 0.2), runner_up_tempi_bpm=(60.0, 90.0, 100.0)
     )
     (told,) = grid_notes(unsure)
-    assert "hard to hear here (perhaps 60, 90); --tempo" in told
+    assert "hard to hear here; 60 (--half), 90 (--tempo 90) may fit too; --tempo" in told
     assert grid_notes(dataclasses.replace(unsure, confidence=np.ones(grid.n_beats))) == ()
 
 
