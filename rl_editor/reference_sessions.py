@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rl_editor import session_instruments, session_speech
 from rl_editor.analysis import ANALYSIS_VERSION, analyze, analyze_signal, schema_name
 from rl_editor.audio import read_mono
 from rl_editor.cache import Cache, file_sha256, track_key
@@ -123,19 +124,23 @@ def session_track(
 
 
 def _session_key(sha256: str, schema: str, number: int, seed: int) -> str:
-    settings = {"session": VERSION, "analysis": ANALYSIS_VERSION, "features": schema}
-    return track_key(sha256, settings | {"number": number, "seed": seed})
+    return track_key(sha256, _what_decides(schema) | {"number": number, "seed": seed})
 
 
 def _track_key(reference: Reference, session: Session, number: int, seed: int) -> str:
-    settings = {
+    own = {"number": number, "seed": seed, "samples": len(session.signal)}
+    return track_key(reference.track.sha256, _what_decides(reference.track.schema) | own)
+
+
+def _what_decides(schema: str) -> dict[str, str | int | bool | None]:
+    """Return what the sound of a session and its analysis depend on, besides its number."""
+    return {
         "session": VERSION,
-        "number": number,
-        "seed": seed,
-        "samples": len(session.signal),
-        "features": reference.track.schema,
+        "analysis": ANALYSIS_VERSION,
+        "features": schema,
+        "soundfont": session_instruments.soundfont_sha256(),
+        "speech program": session_speech.has_speech_program(),
     }
-    return track_key(reference.track.sha256, settings)
 
 
 def excerpt(

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rl_editor.cache import file_sha256
 from rl_editor.errors import UserError
 from rl_editor.score_rendering import Renderer, find_soundfont, soundfont_renderer
 from rl_editor.score_takes import N_CHANNELS, Take
@@ -62,6 +63,12 @@ _Note = tuple[float, float, int, float]
 def are_there() -> bool:
     """Return whether all the instruments are: a complete soundfont, and what plays it."""
     return _renderer() is not None
+
+
+@lru_cache(maxsize=1)
+def soundfont_sha256() -> str | None:
+    """Return the hash of the soundfont that is played, None where none is."""
+    return file_sha256(find_soundfont()) if are_there() else None
 
 
 @lru_cache(maxsize=1)

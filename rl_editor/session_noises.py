@@ -1,7 +1,7 @@
 """What is heard in a room besides players and talk: knocks, applause, weather, machines.
 
 Half of the noises are single events at irregular times, the others one scene from its beginning to
-its end. In: a length in samples. Out: mono float32 [n] with a peak of 1.
+its end. In: a length in samples. Out: mono float32 [n] of any level.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ def noise(n: int, sr: int, rng: np.random.Generator) -> Audio:
     """Return [n] of noise that is no music, and nothing that the players do for it."""
     if rng.random() < _SCENE_SHARE:
         scene = _SCENES[int(rng.integers(len(_SCENES)))]
-        return peak_one(scene(n, sr, rng))
+        return scene(n, sr, rng)
     return _events(n, sr, rng)
 
 
 def _events(n: int, sr: int, rng: np.random.Generator) -> Audio:
     """Up to three kinds of events at irregular times."""
     out = np.zeros(n, dtype=np.float32)
+    if n == 0:
+        return out
     position = int(sr * rng.exponential(0.1))
     per_second = float(rng.uniform(0.5, 6.0))
     kinds = rng.choice(_EVENTS, 3)

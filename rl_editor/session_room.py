@@ -44,7 +44,7 @@ class Room:
 def make_room(
     music: Audio, sr: int, beat_s: float, settings: SessionSettings, rng: np.random.Generator
 ) -> Room:
-    """Return a room with a reverberation time of 0.1 to 0.9 s for the piece `music` [S]."""
+    """Return a room with a reverberation time of 0.08 to 0.5 s for the piece `music` [S]."""
     n = int(sr * rng.uniform(0.08, 0.5))
     decay = np.exp(-6.9 * np.arange(n) / n).astype(np.float32)
     tail = rng.standard_normal(n, dtype=np.float32) * decay

@@ -1,7 +1,7 @@
 """Sounds that fill a session between the takes: count-ins, tuning, noodling, talk, noise.
 
-Every maker takes a length in samples and a `Room` (what the session sounds like) and returns mono
-float32 [n] with a peak of 1, made from the generator alone.
+In: a material, a length in samples and a `Room` (what the session sounds like). Out: mono float32
+[n] with a peak of 1, made from the generator alone.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _talk(n: int, room: Room, rng: np.random.Generator) -> Audio:
 
 
 def _count_in(n: int, room: Room, rng: np.random.Generator) -> Audio:
-    """Strokes at the tempo of the piece; the last is one beat before the end."""
+    """Strokes at the tempo of the piece; the last is one interval before the end."""
     every = float(rng.choice([1.0, 1.0, 1.0, 2.0, 0.5])) * room.beat_s
     count = max(1, min(16, int(n / room.sr / every)))
     onsets_s = n / room.sr - every * np.arange(count, 0, -1)

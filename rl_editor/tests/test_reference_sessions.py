@@ -128,3 +128,25 @@ def test_another_speed_is_that_of_a_tape(seed):
     assert moved.runner_up_tempi_bpm == pytest.approx((60.0 / scale,))
     if scale == 1.0:
         assert moved is grid
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value"),
+    [
+        (reference_sessions, "ANALYSIS_VERSION", 10**6),
+        (reference_sessions.session_instruments, "soundfont_sha256", lambda: "another"),
+        (reference_sessions.session_speech, "has_speech_program", lambda: "another"),
+    ],
+)
+def test_what_changes_the_sound_or_its_analysis_has_another_key(
+    module, name, value, reference, monkeypatch
+):
+    session = reference_sessions.reference_session(reference, 0, 5)
+
+    def keys():
+        of_session = reference_sessions._session_key("a" * 64, "schema", 0, 5)
+        return of_session, reference_sessions._track_key(reference, session, 0, 5)
+
+    before = keys()
+    monkeypatch.setattr(module, name, value)
+    assert all(one != other for one, other in zip(before, keys(), strict=True))
