@@ -20,6 +20,7 @@ from rl_editor.errors import UserError
 
 SPLIT = Path(__file__).with_name("held_out.tsv")
 LISTS = ("tracks.tsv", "scores.tsv")
+USES = ("training", "held out", "left out")
 
 
 def link(music: Path, training: Path, held_out: Path) -> tuple[int, int]:
@@ -27,32 +28,39 @@ def link(music: Path, training: Path, held_out: Path) -> tuple[int, int]:
 
     Raises:
         UserError: the music was not fetched, or a file that is no link is in the way.
+        ValueError: the split names another use than `USES`.
     """
     use_of = {row["path"]: row["use"] for row in _rows(SPLIT)}
-    counts = {"training": 0, "held out": 0}
+    if unknown := set(use_of.values()) - set(USES):
+        raise ValueError(f"{SPLIT} names the uses {sorted(unknown)}, but there are {USES}")
+    counts = dict.fromkeys(USES, 0)
     folders = {"training": training / "reference", "held out": held_out / "reference"}
-    for row in (row for name in LISTS for row in _rows(music / name)):
-        use = use_of.get(row["path"], "training")
-        if use not in folders:
-            continue
-        folders[use].mkdir(parents=True, exist_ok=True)
-        source = music / row["path"]
-        target = folders[use] / (row["piece"].replace("/", "__") + source.suffix)
-        if target.is_symlink():
-            target.unlink()
-        elif target.exists():
-            raise UserError(f"{target} should be a link, but is a file; move it away first.")
-        target.symlink_to(source.resolve())
+    for row in (row for name in LISTS for row in _listed(music / name)):
+        use, source = use_of.get(row["path"], "training"), music / row["path"]
+        for other, folder in folders.items():
+            target = folder / (row["piece"].replace("/", "__") + source.suffix)
+            if target.is_symlink():  # of this split or a former one
+                target.unlink()
+            if other != use:
+                continue
+            if target.exists():
+                raise UserError(f"{target} should be a link, but is a file; move it away first.")
+            folder.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(source.resolve())
         counts[use] += 1
     return counts["training"], counts["held out"]
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _listed(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         raise UserError(
             f"{path} should list the music, but is not there; run `python -m "
             f"benchmarks.fetch_music --folder {path.parent}` first."
         )
+    return _rows(path)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
 

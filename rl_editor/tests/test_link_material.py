@@ -6,6 +6,7 @@ import pytest
 
 pytest.importorskip("benchmarks.link_material", reason="benchmarks are part of a checkout only")
 
+from benchmarks import link_material
 from benchmarks.link_material import SPLIT, link, main
 
 HELD_OUT = "hedgewars-data/usr/share/games/hedgewars/Data/Music/Castle.ogg"
@@ -35,6 +36,25 @@ def test_each_piece_lies_where_the_split_says(music, tmp_path):
     assert [p.name for p in training] == ["pack__new tune.ogg"]
     assert [p.name for p in held] == ["hedgewars-data__Castle.ogg"]
     assert held[0].read_bytes() == HELD_OUT.encode()
+
+
+def test_another_split_leaves_no_link_of_the_former_one(music, tmp_path, monkeypatch):
+    folders = tmp_path / "training", tmp_path / "held"
+    link(music, *folders)
+    split = tmp_path / "other.tsv"
+    split.write_text(f"use\tpath\nheld out\tpack/new tune.ogg\nleft out\t{HELD_OUT}\n")
+    monkeypatch.setattr(link_material, "SPLIT", split)
+    assert link(music, *folders) == (1, 1)
+    names = [sorted(p.name for p in (folder / "reference").iterdir()) for folder in folders]
+    assert names == [["supertux-data__airship_remix.ogg"], ["pack__new tune.ogg"]]
+
+
+def test_a_use_that_does_not_exist_is_no_silence(music, tmp_path, monkeypatch):
+    split = tmp_path / "other.tsv"
+    split.write_text(f"use\tpath\nheld-out\t{HELD_OUT}\n")
+    monkeypatch.setattr(link_material, "SPLIT", split)
+    with pytest.raises(ValueError, match="held-out"):
+        link(music, tmp_path / "training", tmp_path / "held")
 
 
 def test_a_file_in_the_way_stays(music, tmp_path, capsys):
