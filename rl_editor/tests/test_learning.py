@@ -152,7 +152,9 @@ def maskable_ppo_rewards(problem, config, seed, hidden_dim, entropy_coef):
 
 @pytest.mark.slow
 def test_our_ppo_and_maskable_ppo_reach_the_same_return():
-    """The same network, recording and settings, whole rollouts as batches; two seeds.
+    """The same network, recording and settings, whole rollouts as batches; five seeds.
+
+    Of six seeds tried, one of ours and two of theirs were still on their way: medians are compared.
 
     Paid is agreement alone: under the default reward some seeds of both stay where all is kept.
 
@@ -178,12 +180,12 @@ def test_our_ppo_and_maskable_ppo_reach_the_same_return():
         value_coef=1.0,
     )
     ours, theirs = [], []
-    for seed in range(2):
+    for seed in range(5):
         torch.manual_seed(seed)
         agent = flat_agent.FlatAgent(64)
         ours.append(learn(agent, problem, as_it_is, config, seed, lambda epoch: 0.003))
         theirs.append(maskable_ppo_rewards(problem, config, seed, 64, 0.003))
-    reached = [np.mean([curve[-10:] for curve in curves]) for curves in (ours, theirs)]
+    reached = [np.median([np.mean(curve[-10:]) for curve in curves]) for curves in (ours, theirs)]
     assert max(curve[0] for curve in (*ours, *theirs)) < 0.2
     assert min(reached) > 0.6
     assert reached[0] == pytest.approx(reached[1], abs=0.1)
