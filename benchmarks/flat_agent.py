@@ -67,8 +67,13 @@ class FlatAgent(nn.Module):
         log_prob = log_probs.gather(1, chosen[:, None]).squeeze(1)
         return ActOutput(torch.stack(columns, dim=1), log_prob, _entropy(log_probs), value)
 
-    def evaluate(self, encoded: Encoded, step: StepInputs, actions: Tensor) -> EvaluateOutput:
-        """Return log-probability, entropy in nats (as MaskablePPO weighs it) and value."""
+    def evaluate(
+        self, encoded: Encoded, step: StepInputs, actions: Tensor, *, value_alone: bool = False
+    ) -> EvaluateOutput:
+        """Return log-probability, entropy in nats (as MaskablePPO weighs it) and value.
+
+        The value has a network of its own, so it is alone anyway.
+        """
         log_probs, value = self._answer(encoded, step)
         kind, size, amount = actions.unbind(dim=1)
         chosen = (kind * N_SIZES + size) * N_AMOUNTS + amount

@@ -39,9 +39,14 @@ class WindowAgent(Agent):
         return Encoded(together, together, lengths.cumsum(0))
 
     def distribution(
-        self, encoded: Encoded, step: StepInputs
+        self,
+        encoded: Encoded,
+        step: StepInputs,
+        *,
+        kinds: Tensor | None = None,
+        value_alone: bool = False,
     ) -> tuple[FactoredDistribution, Tensor]:
-        """Return the masked distribution over actions and the value [B] of each step."""
+        """Return the masked distribution over actions and the value [B], as `Agent` does."""
         first, end = encoded.offsets[step.track, None], encoded.offsets[step.track + 1, None]
         beat = step.cursor[:, None] + torch.arange(-BEFORE, WINDOW_BEATS - BEFORE)
         row = first + beat
@@ -63,7 +68,8 @@ class WindowAgent(Agent):
             step.size_mask,
             step.amount_mask,
         )
-        return super().distribution(Encoded(heads_in, heads_in, torch.tensor([0, n_rows])), at)
+        read = Encoded(heads_in, heads_in, torch.tensor([0, n_rows]))
+        return super().distribution(read, at, kinds=kinds, value_alone=value_alone)
 
 
 def encode_windows(

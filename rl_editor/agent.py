@@ -142,7 +142,11 @@ class EvaluateOutput:
 
 @dataclass(frozen=True)
 class FactoredDistribution:
-    """Masked log-probabilities: types [B, 20], sizes and amounts given the type [B, 20, 5]."""
+    """Masked log-probabilities: types [B, 20], sizes and amounts given the type [B, 20, 5].
+
+    The methods need sizes and amounts of all types, which is what `Agent.distribution` gives
+    unless it is asked for some.
+    """
 
     types: Tensor
     sizes: Tensor
@@ -264,34 +268,52 @@ class Agent(nn.Module):
         for track in tracks:
             embeddings, pooled = self.encoder(track.values, track.match_later, track.match_earlier)
             summaries = [embeddings, *(mean_ahead(embeddings, w) for w in AHEAD_SUMMARY_BEATS)]
-            everything = torch.cat([*summaries, pooled.expand(len(embeddings), -1)], dim=1)
+            of_beats, of_track = self.heads_in.weight.tensor_split([-len(pooled)], dim=1)
+            from_track = F.linear(pooled, of_track, self.heads_in.bias)  # once, not at each beat
             beats.append(embeddings)
-            heads_in.append(self.heads_in(everything))
+            heads_in.append(F.linear(torch.cat(summaries, dim=1), of_beats) + from_track)
         lengths = [0, *(len(b) for b in beats)]
         offsets = torch.tensor(lengths, device=beats[0].device).cumsum(0)
         return Encoded(torch.cat(beats), torch.cat(heads_in), offsets)
 
     def distribution(
-        self, encoded: Encoded, step: StepInputs
+        self,
+        encoded: Encoded,
+        step: StepInputs,
+        *,
+        kinds: Tensor | None = None,
+        value_alone: bool = False,
     ) -> tuple[FactoredDistribution, Tensor]:
-        """Return the masked distribution over actions and the value [B] of each step."""
+        """Return the masked distribution over actions and the value [B] of each step.
+
+        Args:
+            encoded: tracks.
+            step: decisions in them.
+            kinds: [B, k] action types whose sizes and amounts are needed, which come out as
+                [B, k, 5]; all types by default.
+            value_alone: no gradient of the value reaches what it shares with the policy.
+        """
         rows = encoded.offsets[step.track] + step.cursor
         hidden = F.gelu(encoded.heads_in[rows] + self.context_in(step.context), approximate="tanh")
         hidden = F.gelu(self.trunk(hidden), approximate="tanh")
-        value = self.value_head(F.gelu(self.value_in(hidden), approximate="tanh")).squeeze(1)
+        of_value = self.value_in(hidden.detach() if value_alone else hidden)
+        value = self.value_head(F.gelu(of_value, approximate="tanh")).squeeze(1)
+        codes: Tensor = self.type_code
+        masks = [step.size_mask, step.amount_mask]
+        if kinds is not None:
+            codes = codes[kinds]
+            masks = [mask[torch.arange(len(kinds))[:, None], kinds] for mask in masks]
         given_type = [
-            head(F.gelu(inner(hidden)[:, None, :] + self.type_code, approximate="tanh"))
-            for inner, head in (
-                (self.size_in, self.size_head),
-                (self.amount_in, self.amount_head),
+            masked_log_softmax(
+                head(F.gelu(inner(hidden)[:, None, :] + codes, approximate="tanh")), mask
+            )
+            for inner, head, mask in (
+                (self.size_in, self.size_head, masks[0]),
+                (self.amount_in, self.amount_head, masks[1]),
             )
         ]
-        distribution = FactoredDistribution(
-            masked_log_softmax(self.type_head(hidden), step.type_mask),
-            masked_log_softmax(given_type[0], step.size_mask),
-            masked_log_softmax(given_type[1], step.amount_mask),
-        )
-        return distribution, value
+        types = masked_log_softmax(self.type_head(hidden), step.type_mask)
+        return FactoredDistribution(types, *given_type), value
 
     def act(
         self,
@@ -307,9 +329,11 @@ class Agent(nn.Module):
         actions = distribution.mode() if greedy else distribution.sample(generator, part)
         return ActOutput(actions, distribution.log_prob(actions), distribution.entropy(), value)
 
-    def evaluate(self, encoded: Encoded, step: StepInputs, actions: Tensor) -> EvaluateOutput:
-        """Return log-probability, entropies and value of given actions [B, 3]."""
-        distribution, value = self.distribution(encoded, step)
+    def evaluate(
+        self, encoded: Encoded, step: StepInputs, actions: Tensor, *, value_alone: bool = False
+    ) -> EvaluateOutput:
+        """Return log-probability, entropies and value (see `distribution`) of actions [B, 3]."""
+        distribution, value = self.distribution(encoded, step, value_alone=value_alone)
         return EvaluateOutput(
             distribution.log_prob(actions),
             distribution.entropy(),

@@ -125,19 +125,15 @@ def cloning_loss(
         played = output_so_far(item, rng)
         target = item.keep_ratio if rng.random() < TARGET_KNOWN else None
         step = every_beat(item.table, index, played, target, device)
-        distribution, _ = agent.distribution(encoded, step)
-        beats = torch.arange(len(played), device=device)
-        pairs = torch.stack(
-            [
-                distribution.types[beats, kind, None]
-                + distribution.sizes[beats, kind]
-                + distribution.amounts[beats, kind, amount, None]
-                for kind, amount in (
-                    (torch.from_numpy(item.acts.kind), torch.from_numpy(item.acts.amount)),
-                    (torch.tensor(CUT), torch.tensor(int(Amount.NEUTRAL))),
-                )
-            ],
-            dim=1,
+        kinds, amounts = (
+            torch.stack([torch.from_numpy(own), torch.full((len(own),), cut)], dim=1).to(device)
+            for own, cut in ((item.acts.kind, CUT), (item.acts.amount, int(Amount.NEUTRAL)))
+        )
+        distribution, _ = agent.distribution(encoded, step, kinds=kinds)
+        pairs = (
+            distribution.types.gather(1, kinds)[:, :, None]
+            + distribution.sizes
+            + distribution.amounts.gather(2, amounts[:, :, None])
         )
         right = acceptable(item, played)
         weighted = pairs + torch.from_numpy(log_size_weights(right)).to(device)

@@ -196,10 +196,11 @@ class TrainConfig(_Checked):
     """Whole tracks in one update of behavioural cloning; at least 1."""
     bc_lr: float = _number(1e-3, above=0, most=1)
     """Peak learning rate of behavioural cloning, in (0, 1]."""
-    bc_coef: float = _number(0.5, least=0)
-    """Weight of the cloning loss in PPO, at the start; at least 0."""
+    bc_coef: float = _number(0.06, least=0)
+    """Weight in PPO of what is learned from known edits, the auxiliary tasks among it; at least 0.
+    At 0.5 its noise drowned what PPO adds (docs/training.md)."""
     bc_fade: float = _number(0.0, least=0, most=1)
-    """Share of that weight that is lost by the end, in a straight line, in [0, 1].
+    """Share of the cloning loss that is lost by the end, in a straight line, in [0, 1].
     A policy that loses it drifts to short, timid actions and loses what planned edits gain."""
     sessions_per_reference: int = _number(3, least=0)
     """Sessions made out of each finished track in reference/; at least 0."""

@@ -10,6 +10,8 @@ Shapes: `N` beats, `I` inputs, `D` hidden size, `G` global tokens.
 
 from __future__ import annotations
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,14 +23,21 @@ from rl_editor.policy_inputs import ROTARY_BASE
 
 def rotate(x: Tensor) -> Tensor:
     """Return [H, N, D] under a rotary position code (Su et al., "RoFormer", 2021, section 3.4)."""
-    n_beats, head_dim = x.shape[1], x.shape[2]
-    half = head_dim // 2
-    rate = ROTARY_BASE ** (-torch.arange(half, device=x.device, dtype=x.dtype) / half)
-    angle = torch.arange(n_beats, device=x.device, dtype=x.dtype)[:, None] * rate
-    cosine, sine = angle.cos(), angle.sin()
+    n_beats, half = x.shape[1], x.shape[2] // 2
+    cosine, sine = _turns(n_beats, half, x.device, x.dtype)
     first, second = x[..., :half], x[..., half : 2 * half]
-    turned = torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
-    return torch.cat([turned, x[..., 2 * half :]], dim=-1)
+    turned = [first * cosine - second * sine, first * sine + second * cosine]
+    return torch.cat([*turned, x[..., 2 * half :]], dim=-1)
+
+
+@functools.lru_cache(maxsize=64)
+def _turns(
+    n_beats: int, half: int, device: torch.device, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Return the cosines and sines [N, half] of the angles by which each beat is turned."""
+    rate = ROTARY_BASE ** (-torch.arange(half, device=device, dtype=dtype) / half)
+    angle = torch.arange(n_beats, device=device, dtype=dtype)[:, None] * rate
+    return angle.cos(), angle.sin()
 
 
 def read_at(hidden: Tensor, match: Tensor) -> Tensor:

@@ -45,12 +45,14 @@ class Batch:
         advantage: [B] float32, of standard deviation 1 where it is known.
         returns: [B] float32, targets of the value function.
         credited: share of the rows whose advantage is known; the others have 0.
+        by_value: the value function is the measure of the advantages.
     """
 
     rollout: Rollout
     advantage: NDArray[np.float32]
     returns: NDArray[np.float32]
     credited: float = 1.0
+    by_value: bool = True
 
     @classmethod
     def from_rollout(cls, rollout: Rollout, config: TrainConfig) -> Batch:
@@ -65,7 +67,8 @@ class Batch:
             by_group, is_known = group_advantages(rollout, config.gamma)
             if is_known.any():
                 normalised = by_group / (by_group[is_known].std() + 1e-8)
-                return cls(rollout, normalised.reshape(-1), returns, float(is_known.mean()))
+                credited = float(is_known.mean())
+                return cls(rollout, normalised.reshape(-1), returns, credited, by_value=False)
         normalised = (estimates - estimates.mean()) / (estimates.std() + 1e-8)
         return cls(rollout, normalised.reshape(-1), returns)
 
@@ -102,6 +105,7 @@ def losses(
 
     `policy` is the clipped surrogate, negated; `entropy` the mean share of the maximum;
     `approx_kl` is mean(ratio - 1 - log ratio) (Schulman, "Approximating KL divergence", 2020).
+    Where the value function measures nothing, it learns without changing what the policy reads.
     """
     seen = batch.rollout.observations.rows(rows)
     tasks, places = np.unique(seen.task, return_inverse=True)
@@ -111,7 +115,8 @@ def losses(
     def tensor(array: NDArray) -> Tensor:
         return torch.from_numpy(array[rows]).to(inputs.device)
 
-    out = agent.evaluate(encoded, step, tensor(batch.rollout.actions))
+    actions = tensor(batch.rollout.actions)
+    out = agent.evaluate(encoded, step, actions, value_alone=not batch.by_value)
     log_ratio = out.log_prob - tensor(batch.rollout.log_prob)
     ratio, advantage = log_ratio.exp(), tensor(batch.advantage)
     clipped = ratio.clamp(1 - clip_coef, 1 + clip_coef)

@@ -1,6 +1,6 @@
 """Training: `python -m rl_editor.train --save_dir models --data_dir training_data`.
 
-Behavioural cloning of the known edits first, then PPO with the cloning loss mixed in and fading.
+Behavioural cloning of the known edits first, then PPO with some of cloning's losses mixed in.
 In: a folder of pairs and references (`training_data`). Out, in the save folder: `best.pt` (highest
 F1 of the planned edit on held-out pieces), `latest.pt` (from which the run goes on after it was
 stopped), the last few of its kind, `log.jsonl` and TensorBoard's files.
@@ -279,9 +279,9 @@ def learning_rate(config: TrainConfig, epoch: int) -> float:
     return config.lr * max(0.05, 1.0 - epoch / config.epochs)
 
 
-def cloning_coef(config: TrainConfig, epoch: int) -> float:
-    """Return the weight of the cloning loss: `bc_coef`, less `bc_fade` of it by the end."""
-    return config.bc_coef * (1.0 - config.bc_fade * epoch / config.epochs)
+def cloning_share(config: TrainConfig, epoch: int) -> float:
+    """Return what is left of the cloning loss beside the auxiliary ones: `bc_fade` fades."""
+    return 1.0 - config.bc_fade * epoch / config.epochs
 
 
 def entropy_coef(config: TrainConfig, epoch: int, is_stable: bool) -> float:
@@ -340,23 +340,26 @@ def _examples(run: Run) -> list[CloningExample]:
 def _cloning_loss(run: Run, examples: Sequence[CloningExample]) -> Tensor:
     """Return the losses that PPO is joined by, of a few demonstrations: a scalar tensor.
 
-    The cloning loss may fade, the auxiliary ones stay: the reasons that users read come from one
-    of them. Of several processes each returns its share.
+    They are made as in cloning and weighed by `bc_coef`. The cloning loss may fade, the auxiliary
+    ones stay: the reasons that users read come from one of them. Of several processes each
+    returns its share.
     """
     import torch
 
-    from rl_editor.behavioral_cloning import batch_loss
+    from rl_editor.behavioral_cloning import batch_loss, with_another
 
     device = next(run.agent.parameters()).device
-    if not examples:
+    config, epoch = run.config.train, run.epoch
+    if not examples or config.bc_coef == 0.0:
         return torch.zeros((), device=device)
-    weight = cloning_coef(run.config.train, run.epoch)
-    n_tracks = min(run.config.train.bc_batch_tracks, len(examples))
-    batch = [examples[i] for i in run.rng.choice(len(examples), n_tracks, replace=False)]
+    n_tracks = min(config.bc_batch_tracks, len(examples))
+    chosen = run.rng.choice(len(examples), n_tracks, replace=False)
+    batch = [with_another(examples[i], examples, run.rng) for i in chosen]
     run.agent.train()
-    loss = batch_loss(run.agent, batch, run.config, run.rng, run.processes, weight)
+    stays = cloning_share(config, epoch)
+    loss = batch_loss(run.agent, batch, run.config, run.rng, run.processes, stays)
     run.agent.eval()
-    return loss
+    return config.bc_coef * loss
 
 
 def _line(run: Run, numbers: dict[str, float]) -> str:

@@ -19,8 +19,8 @@ class BeatExample:
         signal: [S] float32, mono, at `AnalysisConfig.sr` (22,050 Hz).
         beats_s: [B] float64, times of the beats in seconds, rising; none where nothing is played.
         place_in_bar: [B] int64, 0 is the downbeat.
-        stretches_s: [P, 2] float64, starts and ends of the stretches of playing; what lies outside of
-            them (silence, talk, noise, tuning) has no beat.
+        stretches_s: [P, 2] float64, starts and ends of the stretches of playing; what lies outside
+            of them (silence, talk, noise, tuning) has no beat.
     """
 
     signal: NDArray[np.float32]

@@ -129,6 +129,18 @@ def test_masked_softmax_has_finite_gradients_where_nothing_is_allowed():
     assert torch.isfinite(logits.grad).all()
 
 
+def test_sizes_and_amounts_of_some_types_are_those_of_all():
+    agent = small_agent()
+    encoded, step = encoded_tracks(agent), steps(50, n_tracks=2)
+    kinds = torch.randint(0, 20, (50, 2), generator=torch.Generator().manual_seed(0))
+    every, _ = agent.distribution(encoded, step)
+    some, _ = agent.distribution(encoded, step, kinds=kinds)
+    rows = torch.arange(50)[:, None]
+    torch.testing.assert_close(some.types, every.types)
+    torch.testing.assert_close(some.sizes, every.sizes[rows, kinds])
+    torch.testing.assert_close(some.amounts, every.amounts[rows, kinds])
+
+
 def test_greedy_takes_the_mode():
     agent = small_agent()
     encoded, step = encoded_tracks(agent), steps(50, n_tracks=2)

@@ -312,6 +312,32 @@ def test_without_weights_nothing_is_learnt(setting):
     assert all(np.array_equal(before[name], weight) for name, weight in agent.arrays().items())
 
 
+@pytest.mark.parametrize("by_value", [True, False])
+def test_a_value_function_that_measures_nothing_learns_alone(setting, by_value):
+    agent, _, inputs, environment = setting
+    rollout = roll(agent, inputs, environment, 32)
+    batch = dataclasses.replace(
+        Batch.from_rollout(rollout, TrainConfig(group_size=1)), by_value=by_value
+    )
+    losses(agent, inputs, batch, np.arange(32), clip_coef=0.2).value.backward()
+    changed = {
+        name.split(".")[0]
+        for name, weights in agent.named_parameters()
+        if weights.grad is not None and weights.grad.abs().sum() > 0.0
+    }
+    shared = {"encoder", "heads_in", "context_in", "trunk"}
+    assert changed == {"value_in", "value_head"} | (shared if by_value else set())
+
+
+@pytest.mark.parametrize(("group_size", "by_value"), [(1, True), (2, False)])
+def test_the_value_function_measures_where_no_episode_has_others(setting, group_size, by_value):
+    agent, _, inputs, environment = setting
+    environment.seed(episode_seeds(0, slice(0, environment.n_envs), group_size))
+    rollout = roll(agent, inputs, environment, 200)
+    batch = Batch.from_rollout(rollout, TrainConfig(group_size=group_size))
+    assert batch.by_value == by_value
+
+
 def test_updates_stop_at_the_target_kl(setting):
     agent, _, inputs, environment = setting
     config = TrainConfig(ppo_epochs=50, target_kl=1e-4, minibatches=1)

@@ -208,10 +208,8 @@ def test_a_terminated_run_leaves_the_latest_checkpoint(tmp_path, made_tasks, mon
 
 
 def test_schedules():
-    config = TrainConfig(
-        epochs=100, bc_coef=0.5, bc_fade=0.5, entropy_coef=0.6, stable_entropy_coef=0.1
-    )
-    assert [train.cloning_coef(config, e) for e in (0, 50, 100)] == [0.5, 0.375, 0.25]
+    config = TrainConfig(epochs=100, bc_fade=0.5, entropy_coef=0.6, stable_entropy_coef=0.1)
+    assert [train.cloning_share(config, e) for e in (0, 50, 100)] == [1.0, 0.75, 0.5]
     entropy = [train.entropy_coef(config, e, is_stable=False) for e in (0, 50, 75, 100)]
     assert entropy == pytest.approx([0.6, 0.6, 0.35, 0.1])
     assert train.entropy_coef(config, 0, is_stable=True) == 0.1
