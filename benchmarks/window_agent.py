@@ -98,7 +98,8 @@ def _layer(
     split = layer.query_key_value(normed).view(shape).permute(2, 0, 3, 1, 4).flatten(1, 2)
     query, key, value = split.unbind(0)
     # over 64 beats dense attention is faster than banded
-    out = dense_attention(rotate(query), rotate(key), value, layer.kernel_size, layer.dilation)
+    query, key = rotate(query, [n_beats]), rotate(key, [n_beats])
+    out = dense_attention(query, key, value, layer.kernel_size, layer.dilation)
     by_head = out.view(n_windows, layer.n_heads, n_beats, -1)
     mixed = layer.attention_out(by_head.transpose(1, 2).flatten(2))
     matches = [_read_at(normed, match) for match in (match_later, match_earlier)]

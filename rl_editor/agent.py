@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from rl_editor.actions import N_AMOUNTS, N_SIZES, N_TYPES
 from rl_editor.auxiliary_tasks import AuxiliaryHeads
 from rl_editor.config import AgentConfig
-from rl_editor.encoder import Encoder
+from rl_editor.encoder import Encoder, at_each_beat
 from rl_editor.observation import N_CONTEXT
 from rl_editor.policy_inputs import AHEAD_SUMMARY_BEATS, Normalisation, policy_inputs
 from rl_editor.track import Track
@@ -264,17 +264,30 @@ class Agent(nn.Module):
 
     def encode(self, tracks: Sequence[TrackInputs]) -> Encoded:
         """Return the embeddings of whole tracks; gradients flow through them."""
-        beats, heads_in = [], []
-        for track in tracks:
-            embeddings, pooled = self.encoder(track.values, track.match_later, track.match_earlier)
-            summaries = [embeddings, *(mean_ahead(embeddings, w) for w in AHEAD_SUMMARY_BEATS)]
-            of_beats, of_track = self.heads_in.weight.tensor_split([-len(pooled)], dim=1)
-            from_track = F.linear(pooled, of_track, self.heads_in.bias)  # once, not at each beat
-            beats.append(embeddings)
-            heads_in.append(F.linear(torch.cat(summaries, dim=1), of_beats) + from_track)
-        lengths = [0, *(len(b) for b in beats)]
-        offsets = torch.tensor(lengths, device=beats[0].device).cumsum(0)
-        return Encoded(torch.cat(beats), torch.cat(heads_in), offsets)
+        lengths = [len(track.values) for track in tracks]
+        starts = np.cumsum([0, *lengths])
+        matches = [
+            torch.cat(
+                [
+                    torch.where(match < 0, match, match + start)
+                    for match, start in zip(side, starts.tolist(), strict=False)
+                ]
+            )
+            for side in (
+                [track.match_later for track in tracks],
+                [track.match_earlier for track in tracks],
+            )
+        ]
+        beats, pooled = self.encoder(
+            torch.cat([track.values for track in tracks]), *matches, lengths
+        )
+        parts = beats.split(lengths)
+        ahead = [torch.cat([mean_ahead(p, w) for p in parts]) for w in AHEAD_SUMMARY_BEATS]
+        of_beats, of_track = self.heads_in.weight.tensor_split([-pooled.shape[1]], dim=1)
+        from_tracks = F.linear(pooled, of_track, self.heads_in.bias)  # once, not at each beat
+        heads_in = F.linear(torch.cat([beats, *ahead], dim=1), of_beats)
+        offsets = torch.from_numpy(starts).to(beats.device)
+        return Encoded(beats, heads_in + at_each_beat(from_tracks, lengths), offsets)
 
     def distribution(
         self,

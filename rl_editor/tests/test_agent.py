@@ -157,6 +157,8 @@ def test_encoding_tracks_together_equals_encoding_each_alone():
     together, alone = agent.encode(inputs), agent.encode(inputs[1:])
     assert together.offsets.tolist() == [0, 30, 100]
     torch.testing.assert_close(together.beats[30:], alone.beats)
+    torch.testing.assert_close(together.heads_in[30:], alone.heads_in)
+    torch.testing.assert_close(together.heads_in[:30], agent.encode(inputs[:1]).heads_in)
 
 
 @pytest.mark.parametrize("n_beats", [1, 3, 64, 700])
