@@ -10,6 +10,7 @@ where they come from is in `assets/beat_network.md`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -52,7 +53,11 @@ def beat_input(magnitude: FloatArray) -> FloatArray:
     return np.log1p(np.float32(10) * (magnitude.astype(np.float32, copy=False) @ filterbank))
 
 
-def activations(beat_inputs: FloatArray, block_frames: int = BLOCK_FRAMES) -> FloatArray:
+def activations(
+    beat_inputs: FloatArray,
+    block_frames: int = BLOCK_FRAMES,
+    weights: Mapping[str, FloatArray] | None = None,
+) -> FloatArray:
     """Return [T, 2] float32 probabilities of a beat and of a downbeat in each frame.
 
     The blocks overlap by `HALO_FRAMES`, so that the result does not depend on their size.
@@ -60,25 +65,33 @@ def activations(beat_inputs: FloatArray, block_frames: int = BLOCK_FRAMES) -> Fl
     Args:
         beat_inputs: [T, 64] from `beat_input`.
         block_frames: frames computed at a time, positive.
+        weights: float32 tensors from `read_weights`, of any width; the shipped ones if None.
 
     Raises:
         ValueError: if the number of bands is not 64.
     """
     if beat_inputs.ndim != 2 or beat_inputs.shape[1] != N_BANDS:
         raise ValueError(f"expected [T, {N_BANDS}] beat inputs, got {beat_inputs.shape}")
+    w = _weights() if weights is None else weights
     n_frames = len(beat_inputs)
     result = np.empty((n_frames, 2), dtype=np.float32)
     for start in range(0, n_frames, block_frames):
         stop = min(start + block_frames, n_frames)
         first = max(0, start - HALO_FRAMES)
-        block = _forward(beat_inputs[first : stop + HALO_FRAMES])
+        block = _forward(beat_inputs[first : stop + HALO_FRAMES], w)
         result[start:stop] = block[start - first : stop - first]
     return result
 
 
-def _forward(frames: FloatArray) -> FloatArray:
+def read_weights(path: Path) -> dict[str, FloatArray]:
+    """Return the tensors of a safetensors file of the network, in float32."""
+    from safetensors.numpy import load_file
+
+    return {name: value.astype(np.float32) for name, value in load_file(path).items()}
+
+
+def _forward(frames: FloatArray, w: Mapping[str, FloatArray]) -> FloatArray:
     """Return [T, 2] activations of [T, 64] frames that are computed in one go."""
-    w = _weights()
     x = frames.astype(np.float32, copy=False) * w["input.scale"] + w["input.shift"]
     for name in ("front.0", "front.1"):
         x = _relu(_convolve(x, w[f"{name}.weight"], 1) + w[f"{name}.bias"])
@@ -109,10 +122,8 @@ def _relu(x: FloatArray) -> FloatArray:
 
 @lru_cache(maxsize=1)
 def _weights() -> dict[str, FloatArray]:
-    """Return the shipped tensors in float32, read once."""
-    from safetensors.numpy import load_file
-
-    return {name: value.astype(np.float32) for name, value in load_file(_WEIGHTS_PATH).items()}
+    """Return the shipped tensors, read once."""
+    return read_weights(_WEIGHTS_PATH)
 
 
 @lru_cache(maxsize=1)
