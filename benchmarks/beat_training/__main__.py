@@ -69,6 +69,8 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=defaults.seed, help="of the training (0)")
     parser.add_argument("--width", type=int, default=defaults.width, help="channels, even (32)")
     parser.add_argument("--lr", type=float, default=defaults.lr, help="highest learning rate")
+    parser.add_argument("--batch-crops", type=int, default=defaults.batch_crops, help="in a step")
+    parser.add_argument("--dropout", type=float, default=defaults.dropout)
     parser.add_argument("--neighbour", type=float, default=defaults.target.neighbour)
     parser.add_argument("--unsure-frames", type=int, default=defaults.target.unsure_frames)
     parser.add_argument(
@@ -100,7 +102,8 @@ def maker(scores: Path | None) -> MakeExample:
 def run(args: argparse.Namespace, make_example: MakeExample) -> None:
     """Make the material, train, and write weights and report."""
     settings = settings_of(args)
-    material = args.material or args.out / "material"
+    kind = "with_scores" if args.scores else "without_scores"
+    material = (args.material or args.out / "material") / kind
     for folder in (args.out, material):
         folder.mkdir(parents=True, exist_ok=True)
     n_examples = max(1, round(args.hours * 3600.0 / EXAMPLE_S))
@@ -139,6 +142,8 @@ def settings_of(args: argparse.Namespace) -> TrainingSettings:
         passes=args.passes,
         seed=args.seed,
         lr=args.lr,
+        dropout=args.dropout,
+        batch_crops=args.batch_crops,
         positive_weights=tuple(args.positive_weights),
         target=dataclasses.replace(
             defaults.target, neighbour=args.neighbour, unsure_frames=args.unsure_frames

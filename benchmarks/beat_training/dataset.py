@@ -109,8 +109,10 @@ def prepare(
         jobs: number of processes.
     """
     paths = [folder / f"example-{VERSION}-{duration_s:g}s-{seed}.npz" for seed in seeds]
-    missing = [(seed, path) for seed, path in zip(seeds, paths, strict=True) if not path.exists()]
-    yield from (path for path in paths if path not in {path for _, path in missing})
+    there = [path.exists() for path in paths]
+    yield from (path for path, exists in zip(paths, there, strict=True) if exists)
+    asked = zip(seeds, paths, there, strict=True)
+    missing = [(seed, path) for seed, path, exists in asked if not exists]
     work = partial(_make_file, make_example=make_example, duration_s=duration_s)
     for index, _ in parallel_map(work, missing, jobs):
         yield missing[index][1]
