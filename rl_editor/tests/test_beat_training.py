@@ -29,6 +29,7 @@ from benchmarks.beat_training.training import (
 from rl_editor import beat_network
 from rl_editor.config import AnalysisConfig
 from rl_editor.errors import UserError
+from rl_editor.stopping import Terminated
 
 SR = AnalysisConfig().sr
 SMALL = TrainingSettings(width=4, passes=2, crop_frames=400, batch_crops=2)
@@ -241,6 +242,18 @@ def test_the_shipped_weights_find_the_beats_of_clicks():
     scores = evaluate([piece(4, 30.0)])
     assert scores.f_inside > 0.9
     assert scores.error_ms < 20.0
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"), [(KeyboardInterrupt(), 130), (UserError("no"), 2), (Terminated(), 143)]
+)
+def test_the_command_ends_with_a_code(monkeypatch, tmp_path, raised, code):
+    def stop(args, make_example):
+        raise raised
+
+    monkeypatch.setattr(command, "maker", lambda scores: clicks_and_chords)
+    monkeypatch.setattr(command, "run", stop)
+    assert command.main(["--out", str(tmp_path)]) == code
 
 
 @pytest.mark.slow
