@@ -154,10 +154,11 @@ class EncodedTasks:
         return self._encoded, to_step_inputs(observations, places, self._inputs.device)
 
     def _add(self, tasks: list[int]) -> None:
-        new = self._agent.encode([self._inputs[task] for task in tasks])
+        # one by one: in company the last bits of a track would depend on who else plays
+        new = [self._agent.encode([self._inputs[task]]) for task in tasks]
         self._place.update({task: len(self._place) + i for i, task in enumerate(tasks)})
         old = [] if self._encoded is None else [self._encoded]
-        self._encoded = Encoded.join([*old, new])
+        self._encoded = Encoded.join([*old, *new])
 
 
 def to_step_inputs(

@@ -20,7 +20,14 @@ from rl_editor.distributed import ALONE, Descent, Processes, ToldElsewhereError,
 from rl_editor.errors import UserError
 from rl_editor.policy_inputs import N_INPUTS, Normalisation
 from rl_editor.ppo import PPO, Batch, own_rows, whole_track_minibatches
-from rl_editor.rollout import EpisodeShare, Rollout, TaskInputs, collect, episode_seeds
+from rl_editor.rollout import (
+    EncodedTasks,
+    EpisodeShare,
+    Rollout,
+    TaskInputs,
+    collect,
+    episode_seeds,
+)
 from rl_editor.tests.made_run import (
     SMALL,
     assert_same,
@@ -111,8 +118,23 @@ def test_joined_tracks_are_those_encoded_together(setting):
     parts = [agent.encode([inputs[0], inputs[1]]), agent.encode([inputs[2]])]
     joined = Encoded.join(parts)
     assert joined.offsets.tolist() == whole.offsets.tolist() == [0, 16, 40, 80]
-    assert torch.equal(joined.beats, whole.beats)
-    assert torch.equal(joined.heads_in, whole.heads_in)
+    torch.testing.assert_close(joined.beats, whole.beats)
+    torch.testing.assert_close(joined.heads_in, whole.heads_in)
+
+
+def test_what_a_task_looks_like_does_not_depend_on_the_others(setting):
+    agent, problem, inputs, _ = setting
+    agent.eval()
+    seen = VectorEnvironment(problem, 6).reset()
+    tasks = np.unique(seen.task)
+    together = EncodedTasks(agent, inputs)
+    encoded, step = together.step_inputs(seen)
+    assert len(tasks) > 1
+    for row, task in enumerate(seen.task.tolist()):
+        alone = agent.encode([inputs[task]])
+        first, end = encoded.offsets[step.track[row]], encoded.offsets[step.track[row] + 1]
+        assert torch.equal(encoded.beats[first:end], alone.beats)
+        assert torch.equal(encoded.heads_in[first:end], alone.heads_in)
 
 
 def test_shares_of_a_rollout_are_the_rollout(setting):
