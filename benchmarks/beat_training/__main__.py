@@ -25,6 +25,7 @@ import torch
 
 from benchmarks.beat_training.dataset import MakeExample, Piece, load, prepare
 from benchmarks.beat_training.evaluation import evaluate
+from benchmarks.beat_training.example import FIRST_HELD_OUT_SEED
 from benchmarks.beat_training.network import export
 from benchmarks.beat_training.training import TrainingSettings, held_out_loss, train
 from rl_editor.atomic import atomic_path
@@ -38,8 +39,6 @@ EXAMPLE_S = 120.0
 """Length of an example: three crops, and room for several stretches of playing."""
 SEEDS_A_SET = 1_000_000
 """Examples have seeds from the material's seed times this on."""
-HELD_OUT_SEED = 999 * SEEDS_A_SET
-"""First seed of the held-out examples, the same for every training, so that numbers compare."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -87,8 +86,8 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--hours, --passes and --held-out must be positive")
     if args.width < 2 or args.width % 2:
         parser.error(f"--width must be even and positive, not {args.width}")
-    if not 0 <= args.material_seed < HELD_OUT_SEED // SEEDS_A_SET:
-        parser.error(f"--material-seed must be below {HELD_OUT_SEED // SEEDS_A_SET}")
+    if not 0 <= args.material_seed < FIRST_HELD_OUT_SEED // SEEDS_A_SET:
+        parser.error(f"--material-seed must be below {FIRST_HELD_OUT_SEED // SEEDS_A_SET}")
     return args
 
 
@@ -109,7 +108,7 @@ def run(args: argparse.Namespace, make_example: MakeExample) -> None:
     n_examples = max(1, round(args.hours * 3600.0 / EXAMPLE_S))
     first = args.material_seed * SEEDS_A_SET
     pieces = made(make_example, range(first, first + n_examples), material, args.jobs)
-    held_seeds = range(HELD_OUT_SEED, HELD_OUT_SEED + args.held_out)
+    held_seeds = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + args.held_out)
     held_out = made(make_example, held_seeds, material, args.jobs)
     started = time.process_time()
     network = train(pieces, held_out, settings, args.out)

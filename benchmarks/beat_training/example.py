@@ -11,6 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+FIRST_HELD_OUT_SEED = 999_000_000
+"""Examples with seeds from here on are for judging: no score that is played in them is in others."""
+
+
 @dataclass(frozen=True)
 class BeatExample:
     """A recording with its beats.
