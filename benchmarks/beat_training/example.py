@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-
 FIRST_HELD_OUT_SEED = 999_000_000
-"""Examples with seeds from here on are for judging: no score that is played in them is in others."""
+"""Examples with seeds from here on are for judging: their scores are played in no others."""
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,8 @@ GROOVES = {
         ("..x...x...x...x.", "x..x..x...x..x.."), ("..x..x....x..x..", *_LONG),
     ),
     "techno": Groove(
-        4, 4, (124, 145), {KICK: "X...X...X...X...", HAT: "..x...x...x...x.", RIDE: "x.x.x.x.x.x.x.x."},
+        4, 4, (124, 145),
+        {KICK: "X...X...X...X...", HAT: "..x...x...x...x.", RIDE: "x.x.x.x.x.x.x.x."},
         ("xxxxxxxxxxxxxxxx", "..x...x...x...x."), _LONG,
     ),
     "drum and bass": Groove(
@@ -153,22 +154,33 @@ GROOVES = {
         2, 4, (100, 132), {KICK: "X...x...", SNARE: "..x...xx"},
         ("X...x...",), ("..x...x.",),
     ),
-    "polka": Groove(2, 4, (108, 140), {KICK: "X...X...", SNARE: "..x...x."}, ("X...X...",), ("..x...x.",)),
+    "polka": Groove(
+        2, 4, (108, 140), {KICK: "X...X...", SNARE: "..x...x."},
+        ("X...X...",), ("..x...x.",),
+    ),
     "five four": Groove(
         5, 2, (90, 180), {KICK: "X..x..X...", SNARE: "....X...X.", RIDE: "x.x.x.x.x."},
         ("X..x..X...", "X.....X..."), ("X..x..X.X.", "X........."),
     ),
     "seven four": Groove(
-        7, 2, (100, 190), {KICK: "X...X...X.....", SNARE: "..X...X...X.X.", HAT: "x.x.x.x.x.x.x."},
+        7, 2, (100, 190),
+        {KICK: "X...X...X.....", SNARE: "..X...X...X.X.", HAT: "x.x.x.x.x.x.x."},
         ("X...X...X.....", "X.x.x.x.X.x.x."), ("X...X...X.x.x.", "X............."),
     ),
     "seven eight": Groove(
         7, 2, (160, 230), {KICK: "X...X...X.....", SNARE: "..x...x...x.x."},
         ("X...X...X.....",), ("X...X...X.x.x.", "x.x.x.x.x.x.x."),
     ),
-    "folk": Groove(4, 4, (80, 150), {}, ("X.......X.......",), ("X...x.x...x.x.x.", "X.xxX.xxX.xxX.xx")),
-    "fingerpicking": Groove(4, 4, (64, 120), {}, ("X.......x.......",), ("x.x.x.x.x.x.x.x.", "xxxxxxxxxxxxxxxx"), rubato=0.05),
-    "piano": Groove(4, 2, (58, 120), {}, ("X...X...",), ("X.x.x.x.", "xxxxxxxx", "X......."), rubato=0.12),
+    "folk": Groove(
+        4, 4, (80, 150), {}, ("X.......X.......",), ("X...x.x...x.x.x.", "X.xxX.xxX.xxX.xx"),
+    ),
+    "fingerpicking": Groove(
+        4, 4, (64, 120), {}, ("X.......x.......",), ("x.x.x.x.x.x.x.x.", "xxxxxxxxxxxxxxxx"),
+        rubato=0.05,
+    ),
+    "piano": Groove(
+        4, 2, (58, 120), {}, ("X...X...",), ("X.x.x.x.", "xxxxxxxx", "X......."), rubato=0.12,
+    ),
     "piano in three": Groove(3, 2, (70, 150), {}, ("X.....",), ("..x.x.", "xxxxxx"), rubato=0.12),
     "strings": Groove(4, 2, (56, 110), {}, ("X.......",), ("X.......", "X...X..."), rubato=0.1),
     "riff": Groove(4, 4, (84, 150), {}, ("X.xx..X.x.x..x..", "X..X..X...X.X..."), ()),
