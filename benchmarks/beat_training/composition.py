@@ -1,296 +1,228 @@
-"""Songs: sections with chords, rhythms, melodies and drums, in the manner of a groove.
+"""Made-up pieces: chords, bass, drums and a lead in a groove, in sections with breaks and fills.
 
-A song is drawn once and can be played from any bar on, as musicians do in a rehearsal. In: a
-generator. Out: `Song`, whose `notes` are in beats.
+In: a groove and random numbers. Out: `rl_editor.scores.Score`, in time and without a player's
+hand, which `performing` adds. The melody is a walk on the scale over the chords, in a rhythm that
+comes back; nothing here claims to be beautiful, but all of it has a beat.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks.beat_training.drumming import draw_drums, kick_times, struck
-from benchmarks.beat_training.grooves import GROOVES, Groove, Pattern
-from benchmarks.beat_training.melodies import Tone, draw_melody
-from benchmarks.beat_training.palettes import OTHER_PALETTE, PALETTES, REGISTERS, Palette
-from benchmarks.beat_training.strokes import Meter, Stroke, Strokes, draw_strokes
+from benchmarks.beat_training.grooves import CRASH, KICK, SNARE, TOM, Groove
+from rl_editor.grid import BeatGrid
+from rl_editor.scores import CONTROL, DRUMS, NOTE, PAN, PROGRAM, VOLUME, Score
 
-_SCALES = (
-    (0, 2, 4, 5, 7, 9, 11),
-    (0, 2, 4, 5, 7, 9, 11),
-    (0, 2, 3, 5, 7, 8, 10),
-    (0, 2, 3, 5, 7, 8, 10),
-    (0, 2, 3, 5, 7, 9, 10),
-    (0, 2, 4, 5, 7, 9, 10),
-    (0, 1, 3, 5, 7, 8, 10),
-    (0, 2, 3, 5, 7, 8, 11),
-)
-_PROGRESSIONS = (
-    (0, 4, 5, 3), (0, 5, 3, 4), (5, 3, 0, 4), (0, 3, 4, 4), (0, 3, 0, 4), (1, 4, 0, 0),
-    (0, 6, 5, 6), (0, 0, 3, 4), (0, 2, 3, 4), (0, 5, 1, 4), (0, 6), (0, 3), (0,), (0, 0, 5, 6),
-    (0, 4, 5, 2, 3, 0, 3, 4), (0, 0, 0, 0, 3, 3, 0, 0, 4, 3, 0, 4), (0, 1), (3, 4, 2, 5),
+BASS, CHORDS, LEAD, SECOND = 0, 1, 2, 3
+"""Channels."""
+VELOCITY = {"X": 112, "x": 88, "o": 52}
+SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 3, 5, 7, 9, 10))
+"""Major, minor, dorian."""
+PROGRESSIONS = (
+    (0, 4, 5, 3), (0, 5, 3, 4), (0, 3, 4, 3), (0, 6, 5, 4), (1, 4, 0, 0), (0, 0, 3, 0),
+    (0, 2, 3, 4), (0, 0, 0, 0), (0, 3, 0, 4),
 )  # fmt: skip
-_SECTION_BARS = (4, 8, 8, 8, 12, 16)
-_PLAYING = {"drums": 0.93, "bass": 0.9, "comp": 0.93, "second": 0.75, "lead": 0.75}
-"""Shares of the sections in which those who are in the band play."""
+"""Degrees of the chords of four bars."""
+PROGRAMS = {
+    BASS: (32, 33, 34, 35, 36, 38, 39, 43, 58),
+    CHORDS: (0, 1, 2, 4, 5, 6, 7, 11, 16, 17, 18, 21, 24, 25, 26, 27, 28, 29, 30, 46, 48, 50,
+             52, 61, 62, 81, 88, 89),
+    LEAD: (0, 11, 22, 24, 25, 26, 27, 29, 30, 40, 42, 52, 53, 54, 56, 57, 60, 64, 65, 66, 68, 71,
+           73, 74, 78, 80, 81, 85, 105),
+    SECOND: (48, 49, 50, 52, 61, 89, 90, 91, 95, 11, 12, 46),
+}  # fmt: skip
+"""General MIDI programs, counted from 0; voices and choirs among the leads."""
+KITS = (0, 0, 0, 8, 16, 24, 25, 32, 40)
+COUNT_IN, FILL, BREAK, PUSHED, LATE_DRUMS = 0.15, 0.6, 0.15, 0.25, 0.3
+"""Probabilities: of a piece that it is counted in, of a section that it ends with a fill or has no
+drums, of a chord that it comes a step early, of a piece that the drums join after the beginning."""
+_STICK, _SIDE_STICK = 75, 37
 
 
-class Note(NamedTuple):
-    """Something to play: beats, the part, a MIDI key or the voice of a drum kit, loudness."""
+@dataclass
+class _Parts:
+    """Notes under way: start and end in beats, channel, key, velocity."""
 
-    at: float
-    length: float
-    part: str
-    key: int | str
-    loud: float
+    notes: list[tuple[float, float, int, int, int]] = field(default_factory=list)
 
-
-@dataclass(frozen=True)
-class Section:
-    """Bars that return.
-
-    Attributes:
-        n_bars: how many.
-        chords: for each bar, beats and degrees of the scale.
-        strokes: of `bass`, `comp` and `second`, one or two bars each.
-        melody: of the lead.
-        drums: the pattern; empty without.
-        playing: the parts that play.
-        breaks: bars in which drums and bass are silent.
-        all_stop: whether in breaks the others are, too, after the first beat.
-        ahead: beats by which chords come before the bar line; 0 for on it.
-        fill: share of its last bars in which the drummer plays a fill.
-    """
-
-    n_bars: int
-    chords: tuple[tuple[tuple[float, int], ...], ...]
-    strokes: dict[str, tuple[Strokes, ...]]
-    melody: tuple[Tone, ...]
-    drums: Pattern
-    playing: frozenset[str]
-    breaks: frozenset[int]
-    all_stop: bool
-    ahead: float
-    fill: float
+    def add(self, start: float, length: float, channel: int, key: int, velocity: float) -> None:
+        key, velocity = int(np.clip(key, 20, 108)), float(np.clip(velocity, 1, 127))
+        self.notes.append((start, start + length, channel, key, int(velocity)))
 
 
 @dataclass(frozen=True)
-class Song:
-    """A piece of music.
-
-    Attributes:
-        groove: its kind.
-        bpm: its tempo, beats a minute.
-        key: pitch class of the scale's first degree.
-        scale: seven pitches over it.
-        sevenths: tones of a chord, 3 to 5.
-        palette: instruments that may play it.
-        doubled: semitones at which the lead is doubled, 0 for not.
-        swing: share of a swung pair that its first half takes.
-        sections, form: the sections, and the order in which they are played, again and again.
-    """
+class _Song:
+    """What stays the same in a piece."""
 
     groove: Groove
-    bpm: float
-    key: int
     scale: tuple[int, ...]
-    sevenths: int
-    palette: Palette
-    doubled: int
-    swing: float
-    sections: tuple[Section, ...]
-    form: tuple[int, ...]
+    tonic: int
+    progression: tuple[int, ...]
+    bass: str | None
+    chords: str | None
+    motif: tuple[tuple[float, float], ...]
+    rng: np.random.Generator
 
-    def bars(self, first: int, count: int) -> list[tuple[Section, int]]:
-        """Return the section of each of `count` bars, and which of its bars it is."""
-        cycle = [
-            (self.sections[s], bar) for s in self.form for bar in range(self.sections[s].n_bars)
-        ]
-        return [cycle[(first + i) % len(cycle)] for i in range(count)]
-
-    def notes(self, first: int, count: int, rng: np.random.Generator) -> list[Note]:
-        """Return the notes of `count` bars from `first` on; beat 0 is the first bar line."""
-        out: list[Note] = []
-        for i, (section, bar) in enumerate(self.bars(first, count)):
-            start = float(i * self.groove.meter)
-            silent = bar in section.breaks
-            if "drums" in section.playing and not silent:
-                last = bar == section.n_bars - 1
-                hits = struck(
-                    section.drums, bar, self.groove, last and rng.random() < section.fill, rng
-                )
-                if bar == 0 and rng.random() < 0.6:
-                    hits.append((0.0, "c", 0.9))
-                out += [Note(start + at, 0.3, "drums", voice, loud) for at, voice, loud in hits]
-            for part in ("bass", "comp", "second"):
-                if part in section.playing and not (
-                    silent and (part == "bass" or section.all_stop)
-                ):
-                    out += self._accompaniment(section, bar, part, start)
-                elif part in section.playing and silent and section.all_stop and part == "comp":
-                    out += self._accompaniment(section, bar, part, start)[:1]
-            if "lead" in section.playing and bar == 0:
-                out += self._melody(section, start)
-        return [note for note in out if note.at < count * self.groove.meter - 1e-6]
-
-    def closing(self, at: float, rng: np.random.Generator) -> list[Note]:
-        """Return the chord that ends the song at beat `at`."""
-        section = self.sections[0]
-        length = float(rng.uniform(1.0, 2.0 * self.groove.meter))
-        out = [Note(at, length, "comp", key, 0.9) for key in self.chord_keys(0, "comp")]
-        if "bass" in section.playing:
-            out.append(Note(at, length, "bass", self.chord_keys(0, "bass")[0], 0.9))
-        if section.drums and "drums" in section.playing:
-            out += [Note(at, 0.3, "drums", voice, 1.0) for voice in "kc"]
-        return out
-
-    def chord_keys(self, degree: int, part: str) -> list[int]:
-        """Return the MIDI keys of the chord on a degree in a part's register, ascending."""
-        low, high = REGISTERS[part]
-        if part == "bass":
-            return [self._key(degree, low)]
-        return sorted(
-            self._key(degree + 2 * i, low + (high - low) // 6) for i in range(self.sevenths)
-        )
-
-    def _key(self, degree: int, low: int) -> int:
-        """Return the lowest key at or above `low` with the pitch class of a degree."""
-        pitch = self.key + self.scale[degree % 7]
-        return low + (pitch - low) % 12
-
-    def _accompaniment(self, section: Section, bar: int, part: str, start: float) -> list[Note]:
-        strokes = section.strokes[part][bar % len(section.strokes[part])]
-        chords = section.chords[bar]
-        out: list[Note] = []
-        for stroke in strokes:
-            degree = [d for at, d in chords if at <= stroke.at + 1e-6][-1]
-            at = start + stroke.at
-            if stroke.at == 0.0 and section.ahead and start > 0.0:
-                at -= section.ahead
-            for key in self._stroke_keys(stroke, degree, part, bar):
-                out.append(Note(at, stroke.length, part, key, stroke.loud))
-        return out
-
-    def _stroke_keys(self, stroke: Stroke, degree: int, part: str, bar: int) -> list[int]:
-        low = REGISTERS[part][0]
-        if stroke.what == "walk":
-            place = int(stroke.at) + 3 * bar
-            moved = (0, 2, 4, 3, 1, 5)[place % 6] if stroke.at >= 1.0 else 0
-            return [self._key(degree + moved, low)]
-        if stroke.what == "power" and part != "bass":
-            root = self._key(degree, low - 12)
-            return [root, root + 7, root + 12]
-        if stroke.what in ("chord", "power"):
-            return self.chord_keys(degree, part)
-        index = int(stroke.what)
-        if part == "bass" or index == 0:
-            moved = {0: 0, 1: 2, 2: 4, 4: 6}.get(index, 0)
-            root = self._key(degree, low - (12 if part != "bass" else 0))
-            return [root + 12 if index == 3 else self._key(degree + moved, root)]
-        keys = self.chord_keys(degree, part)
-        return [keys[(index - 1) % len(keys)] + 12 * ((index - 1) // len(keys))]
-
-    def _melody(self, section: Section, start: float) -> list[Note]:
-        low = REGISTERS["lead"][0]
-        out = []
-        for tone in section.melody:
-            octave, step = divmod(tone.degree, 7)
-            key = low + self.key % 12 + self.scale[step] + 12 * octave - (12 if self.key > 6 else 0)
-            out.append(Note(start + tone.at, tone.length, "lead", key, tone.loud))
-            if self.doubled:
-                out.append(
-                    Note(start + tone.at, tone.length, "second lead", key + self.doubled, tone.loud)
-                )
-        return out
+    def degree(self, degree: int) -> int:
+        """Return the key of a degree of the scale above the tonic."""
+        octave, step = divmod(degree, len(self.scale))
+        return self.tonic + 12 * octave + self.scale[step]
 
 
-def draw_song(rng: np.random.Generator, groove: Groove | None = None) -> Song:
-    """Return a song of a groove, or of any."""
-    if groove is None:
-        weights = np.array([g.weight for g in GROOVES])
-        groove = GROOVES[int(rng.choice(len(GROOVES), p=weights / weights.sum()))]
-    bpm = float(np.exp(rng.uniform(*np.log(groove.bpm))))
-    name = groove.palette
-    if name == "any" or rng.random() < OTHER_PALETTE:
-        name = str(rng.choice(sorted(PALETTES)))
-    palette = PALETTES[name]
-    shares = dict(zip(("bass", "second", "lead"), palette.shares, strict=True))
-    band = {"comp"} | {part for part, share in shares.items() if rng.random() < share}
-    if groove.drums and rng.random() < 0.9:
-        band.add("drums")
-    swing = float(rng.uniform(*groove.swing))
-    sections = tuple(_draw_section(groove, bpm, band, rng) for _ in range(int(rng.integers(2, 5))))
-    form = tuple(int(i) for i in rng.integers(0, len(sections), 12))
-    return Song(
+def compose(groove: Groove, duration_s: float, rng: np.random.Generator) -> Score:
+    """Return a piece of about `duration_s`, at a steady tempo of the groove's range."""
+    low, high = np.log(groove.tempo_bpm)
+    beat_s = 60.0 / float(np.exp(rng.uniform(low, high)))
+    n_bars = max(2, round(duration_s / (beat_s * groove.meter)))
+    song = _song(groove, rng)
+    parts = _Parts()
+    n_intro = 1 if groove.drums and rng.random() < COUNT_IN else 0
+    if n_intro:
+        key = _STICK if rng.random() < 0.5 else _SIDE_STICK
+        for beat in range(groove.meter):
+            parts.add(beat, 0.1, DRUMS, key, 110)
+    silent_drums = int(rng.integers(1, 5)) if rng.random() < LATE_DRUMS else 0
+    bar = 0
+    while bar < n_bars:
+        length = min(int(rng.choice([4, 4, 8, 8, 12])), n_bars - bar)
+        with_drums = bool(groove.drums) and rng.random() >= BREAK
+        with_lead = rng.random() < 0.65
+        for place in range(length):
+            at = (n_intro + bar + place) * groove.meter
+            drums = with_drums and bar + place >= silent_drums
+            ends = place == length - 1 and rng.random() < FILL
+            _play_bar(song, parts, at, (bar + place) % 4, (drums, with_lead, ends))
+        bar += length
+    return _score(song, parts, (n_intro + n_bars) * groove.meter, beat_s)
+
+
+def _song(groove: Groove, rng: np.random.Generator) -> _Song:
+    def one_of(patterns: tuple[str, ...], share: float) -> str | None:
+        return str(rng.choice(patterns)) if patterns and rng.random() < share else None
+
+    is_sparse = not groove.drums
+    chords = one_of(groove.chords, 1.0 if is_sparse else 0.85)
+    return _Song(
         groove=groove,
-        bpm=bpm,
-        key=int(rng.integers(12)),
-        scale=_SCALES[int(rng.integers(len(_SCALES)))],
-        sevenths=int(rng.choice([3, 3, 3, 4, 5] if name != "jazz" else [4, 4, 5])),
-        palette=palette,
-        doubled=int(rng.choice([0, 0, 0, 12, -12])),
-        swing=swing,
-        sections=sections,
-        form=form,
-    )
-
-
-def _draw_section(groove: Groove, bpm: float, band: set[str], rng: np.random.Generator) -> Section:
-    n_bars = int(rng.choice(_SECTION_BARS))
-    chords = _draw_chords(groove, n_bars, rng)
-    drums = draw_drums(groove, rng) if "drums" in band else {}
-    meter = Meter(groove.meter, groove.steps, 60.0 / bpm, kick_times(drums, groove))
-    strokes = {
-        "bass": draw_strokes(str(rng.choice(groove.bass)), meter, rng),
-        "comp": draw_strokes(str(rng.choice(groove.comp)), meter, rng),
-        "second": draw_strokes(str(rng.choice(["hold", "hold", *groove.comp])), meter, rng),
-    }
-
-    def chord_at(beat: float) -> int:
-        bar, rest = divmod(beat, groove.meter)
-        return [d for at, d in chords[int(bar) % n_bars] if at <= rest + 1e-6][-1]
-
-    playing = {part for part in sorted(band) if rng.random() < _PLAYING[part]}
-    if not playing & {"comp", "drums", "bass"} or not any(strokes["comp"]):
-        playing.add("comp")
-    breaks: set[int] = set()
-    if rng.random() < 0.25:
-        breaks = {n_bars - 1} if rng.random() < 0.6 else {n_bars - 2, n_bars - 1}
-    return Section(
-        n_bars=n_bars,
+        scale=SCALES[int(rng.integers(len(SCALES)))],
+        tonic=int(rng.integers(52, 64)),
+        progression=PROGRESSIONS[int(rng.integers(len(PROGRESSIONS)))],
+        bass=one_of(groove.bass, 0.5 if is_sparse and chords else 0.92),
         chords=chords,
-        strokes=strokes,
-        melody=draw_melody(meter, n_bars, chord_at, rng),
-        drums=drums,
-        playing=frozenset(playing),
-        breaks=frozenset(breaks),
-        all_stop=bool(rng.random() < 0.4),
-        ahead=meter.half if rng.random() < 0.15 else 0.0,
-        fill=float(rng.choice([0.0, 0.5, 0.9])),
+        motif=_motif(groove, rng),
+        rng=rng,
     )
 
 
-def _draw_chords(
-    groove: Groove, n_bars: int, rng: np.random.Generator
-) -> tuple[tuple[tuple[float, int], ...], ...]:
-    """Return the chords of each bar: one for one or two bars, or two in a bar."""
-    degrees = _PROGRESSIONS[int(rng.integers(len(_PROGRESSIONS)))]
-    pace = float(rng.choice([0.5, 1.0, 1.0, 1.0, 2.0]))
-    halves = {4: (0.0, 2.0), 6: (0.0, 3.0), 2: (0.0, 1.0)}.get(groove.meter, (0.0,))
-    bars = []
-    for bar in range(n_bars):
-        if pace == 2.0 and len(halves) == 2:
-            bars.append(
-                tuple((at, degrees[(2 * bar + i) % len(degrees)]) for i, at in enumerate(halves))
-            )
-        else:
-            bars.append(((0.0, degrees[int(bar * min(pace, 1.0)) % len(degrees)]),))
-    return tuple(bars)
+def _motif(groove: Groove, rng: np.random.Generator) -> tuple[tuple[float, float], ...]:
+    """Return starts and lengths in beats of the lead's notes in two bars."""
+    n_steps = 2 * groove.meter * groove.steps
+    weight = np.full(n_steps, rng.uniform(0.05, 0.5))
+    weight[:: groove.steps] = rng.uniform(0.3, 0.9)
+    weight[:: groove.meter * groove.steps] = rng.uniform(0.4, 1.0)
+    starts = np.flatnonzero(rng.random(n_steps) < weight)
+    ends = np.append(starts[1:], n_steps)
+    legato = rng.uniform(0.4, 1.0)
+    return tuple(
+        (int(a) / groove.steps, legato * min(int(b - a), 2 * groove.steps) / groove.steps)
+        for a, b in zip(starts, ends, strict=False)
+    )
 
 
-def at_tempo(song: Song, factor: float) -> Song:
-    """Return the song `factor` times as fast."""
-    return dataclasses.replace(song, bpm=song.bpm * factor)
+def _play_bar(
+    song: _Song, parts: _Parts, at: float, place: int, playing: tuple[bool, bool, bool]
+) -> None:
+    """Add one bar: `at` in beats, `place` in the progression; drums, lead and fill or not."""
+    with_drums, with_lead, with_fill = playing
+    degree = song.progression[place]
+    if with_drums:
+        _drums(song, parts, at, with_fill)
+        if place == 0 and song.rng.random() < 0.3:
+            parts.add(at, 0.5, DRUMS, CRASH, 105)
+    if song.bass is not None:
+        _bass(song, parts, at, degree)
+    if song.chords is not None:
+        _chords(song, parts, at, degree)
+    if with_lead:
+        _lead(song, parts, at, degree, place % 2)
+
+
+def _strokes(song: _Song, pattern: str) -> list[tuple[float, float]]:
+    """Return places in beats and velocities of a pattern."""
+    steps = song.groove.steps
+    return [(i / steps, VELOCITY[c]) for i, c in enumerate(pattern) if c != "."]
+
+
+def _drums(song: _Song, parts: _Parts, at: float, with_fill: bool) -> None:
+    groove = song.groove
+    until = groove.meter - (min(2, groove.meter - 1) if with_fill else 0)
+    for key, pattern in groove.drums.items():
+        for place, velocity in _strokes(song, pattern):
+            if place < until or key == KICK:
+                parts.add(at + place, 0.2, DRUMS, key, velocity * song.rng.uniform(0.85, 1.1))
+    if with_fill:
+        for step in range(round((groove.meter - until) * groove.steps)):
+            if song.rng.random() < 0.75:
+                key = int(song.rng.choice([SNARE, TOM, 48, 43, 41]))
+                parts.add(
+                    at + until + step / groove.steps, 0.2, DRUMS, key, song.rng.uniform(70, 120)
+                )
+
+
+def _bass(song: _Song, parts: _Parts, at: float, degree: int) -> None:
+    assert song.bass is not None
+    strokes = _strokes(song, song.bass)
+    for index, (place, velocity) in enumerate(strokes):
+        end = strokes[index + 1][0] if index + 1 < len(strokes) else song.groove.meter
+        other = 0 if index == 0 else int(song.rng.choice([0, 0, 0, 2, 4, 7]))
+        key = song.degree(degree + other) - 24
+        parts.add(at + place, 0.9 * (end - place), BASS, key, velocity)
+
+
+def _chords(song: _Song, parts: _Parts, at: float, degree: int) -> None:
+    assert song.chords is not None
+    strokes = _strokes(song, song.chords)
+    arpeggiated = len(strokes) >= 2 * song.groove.meter and song.rng.random() < 0.5
+    tones = [song.degree(degree + third) for third in (0, 2, 4, 7)]
+    for index, (place, velocity) in enumerate(strokes):
+        end = strokes[index + 1][0] if index + 1 < len(strokes) else song.groove.meter
+        early = index > 0 and song.rng.random() < PUSHED / 4
+        start = at + place - (1.0 / song.groove.steps if early else 0.0)
+        for key in [tones[index % 4]] if arpeggiated else tones[:3]:
+            parts.add(start, 0.95 * (end - place), CHORDS, key, 0.8 * velocity)
+
+
+def _lead(song: _Song, parts: _Parts, at: float, degree: int, half: int) -> None:
+    meter, step = song.groove.meter, degree + int(song.rng.integers(5, 10))
+    for start, length in song.motif:
+        if meter * half <= start < meter * (half + 1):
+            step += int(song.rng.choice([-2, -1, -1, 0, 1, 1, 2]))
+            key = song.degree(int(np.clip(step, 3, 16)))
+            parts.add(at + start - meter * half, length, LEAD, key, song.rng.uniform(75, 115))
+
+
+def _score(song: _Song, parts: _Parts, n_beats: int, beat_s: float) -> Score:
+    """Return the notes as a score, with programs, levels and places in the stereo field."""
+    rng = song.rng
+    notes = np.array(sorted(parts.notes), dtype=NOTE)
+    for name in ("start_s", "end_s"):
+        notes[name] = np.clip(notes[name], 0.0, n_beats) * beat_s
+    controls = [(0.0, DRUMS, PROGRAM, int(rng.choice(KITS)))]
+    for channel, programs in PROGRAMS.items():
+        controls.append((0.0, channel, PROGRAM, int(rng.choice(programs))))
+    for channel in (*PROGRAMS, DRUMS):
+        controls.append((0.0, channel, VOLUME, int(rng.integers(55, 127))))
+        controls.append((0.0, channel, PAN, int(rng.integers(30, 98))))
+    is_downbeat = np.arange(n_beats) % song.groove.meter == 0
+    grid = BeatGrid(
+        beats_s=np.arange(n_beats, dtype=np.float64) * beat_s,
+        duration_s=n_beats * beat_s,
+        is_downbeat=is_downbeat,
+        is_phrase_start=np.arange(n_beats) % (4 * song.groove.meter) == 0,
+        confidence=np.ones(n_beats, dtype=np.float32),
+        meter=song.groove.meter,
+        tempo_bpm=60.0 / beat_s,
+    )
+    return Score(notes, np.array(controls, dtype=CONTROL), grid)
