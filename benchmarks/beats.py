@@ -1,11 +1,14 @@
 """Accuracy and cost of the beat tracker on music of known tempo, beside librosa's.
 
     python benchmarks/beats.py FOLDER [FOLDER ...] [--seconds 300] [--no-librosa]
+        [--weights FILE ...]
 
 A folder (searched with everything below it) may hold
 - audio with `notes.mid` beside it (Frets on Fire): the MIDI file's tempo map is the truth;
 - audio whose tempo is in a text file `LICENSE-MUSIC` in the folder, above it or in the
   package's `.dist-info` beside it, as lines `name.opus  123 bpm` (immich-memories-music).
+
+With `--weights` (of `benchmarks.beat_training`) other networks are measured beside the shipped one.
 
 Measures: tempo within 4%, and within 4% of it or of its double, half, triple or third; mir_eval's
 F-measure of beats (70 ms, first 5 s skipped), AMLt, and F-measure of downbeats; CPU seconds a
@@ -18,18 +21,25 @@ import argparse
 import re
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import mir_eval
 import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.audio import read_mono
-from rl_editor.beats import beat_input, track_beats
+from rl_editor.beat_network import activations, read_weights
+from rl_editor.beats import beat_input, frame_level_db, grid_from_activations
 from rl_editor.config import AnalysisConfig
 from rl_editor.spectrogram import magnitude_blocks
+
+Tracked: TypeAlias = "tuple[float, NDArray[np.float64], NDArray[np.float64]]"
+"""Tempo, beats and downbeats."""
+Tracker: TypeAlias = "Callable[[NDArray[np.float32]], Tracked]"
+Weights: TypeAlias = "dict[str, NDArray[np.float32]]"
 
 CONFIG = AnalysisConfig()
 SUFFIXES = frozenset({".ogg", ".opus", ".wav", ".flac", ".mp3"})
@@ -64,8 +74,13 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--seconds", type=float, default=300.0, help="of each file")
     parser.add_argument("--no-librosa", action="store_true")
+    parser.add_argument("--weights", nargs="*", type=Path, default=[], metavar="FILE")
     args = parser.parse_args()
-    trackers = {"rl_editor": track_ours}
+    trackers: dict[str, Tracker] = {"rl_editor": track_ours}
+    for path in args.weights:
+        trackers[f"{path.parent.name}/{path.stem}"] = partial(
+            track_ours, weights=read_weights(path)
+        )
     if not args.no_librosa:
         trackers["librosa"] = track_librosa
         track_librosa(np.random.default_rng(0).normal(size=10 * CONFIG.sr).astype(np.float32))
@@ -78,21 +93,24 @@ def main() -> None:
                 scores, bpm = score(piece, signal, tracker)
                 results[name].append(scores)
                 label = f"{piece.path.parent.name}/{piece.path.stem}"
-                print(f"{label[:44]:44s} {name:9s} {piece.bpm:6.1f} {bpm:6.1f} {line(scores)}")
+                print(f"{label[:44]:44s} {name:16s} {piece.bpm:6.1f} {bpm:6.1f} {line(scores)}")
         print(f"\n{folder}: {len(pieces)} pieces (tempo and octave: share of pieces)")
         for name, all_scores in results.items():
-            print(f"  {name:9s} {summary(all_scores)}")
+            print(f"  {name:16s} {summary(all_scores)}")
         print()
 
 
-def track_ours(signal: NDArray[np.float32]):
-    """Return tempo, beats and downbeats of the shipped tracker."""
+def track_ours(signal: NDArray[np.float32], weights: Weights | None = None) -> Tracked:
+    """Return tempo, beats and downbeats of our tracker, with the shipped weights or others."""
     frames = np.concatenate([beat_input(m) for _, m in magnitude_blocks(signal, CONFIG)])
-    grid = track_beats(frames, len(signal) / CONFIG.sr)
+    heard = np.concatenate(
+        [activations(frames, weights=weights), frame_level_db(frames)[:, None]], axis=1
+    )
+    grid = grid_from_activations(heard, len(signal) / CONFIG.sr)
     return grid.tempo_bpm, grid.beats_s, grid.beats_s[grid.is_downbeat]
 
 
-def track_librosa(signal: NDArray[np.float32]):
+def track_librosa(signal: NDArray[np.float32]) -> Tracked:
     """Return tempo and beats of librosa's default tracker; it knows no downbeats."""
     import librosa
 
@@ -100,7 +118,7 @@ def track_librosa(signal: NDArray[np.float32]):
     return float(np.atleast_1d(bpm)[0]), beats_s, np.zeros(0)
 
 
-def score(piece: Piece, signal: NDArray[np.float32], tracker) -> tuple[Scores, float]:
+def score(piece: Piece, signal: NDArray[np.float32], tracker: Tracker) -> tuple[Scores, float]:
     """Return the scores of one tracker and the tempo that it found."""
     start = time.process_time()
     bpm, beats_s, downbeats_s = tracker(signal)
