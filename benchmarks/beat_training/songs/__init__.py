@@ -1,0 +1,1 @@
+"""Made recordings of bands that play songs of many kinds, with exact beats."""
