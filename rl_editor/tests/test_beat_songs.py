@@ -17,6 +17,7 @@ from benchmarks.beat_training.songs.instruments import (
     make_instrument,
 )
 from benchmarks.beat_training.songs.kits import KEYS, Kit
+from benchmarks.beat_training.songs.mixing import Desk, duck
 from benchmarks.beat_training.songs.palettes import PALETTES, REGISTERS
 from benchmarks.beat_training.songs.playing import Band, Span, draw_band, play
 from benchmarks.beat_training.songs.recordings import make_example, score_files
@@ -54,10 +55,8 @@ def plain_band(rng, kit=None, **players):
         players=band.players | players,
         gains=dict.fromkeys(band.gains, 1.0),
         hands=EXACT,
-        reverb_s=0.0,
-        squash=0.0,
-        saturation=0.0,
-        tilt_db=0.0,
+        pump=0.0,
+        desk=Desk(0.0, (0.0, 0.0), 0.0, 0.0, 0.0),
     )
 
 
@@ -161,6 +160,19 @@ def test_a_sung_note_begins_at_its_time_and_glides_to_its_pitch():
     spectrum = np.abs(np.fft.rfft(part * np.hanning(len(part)), 8 * SR))
     ratio = np.argmax(spectrum) / 8.0 / 220.0
     assert abs(ratio / round(ratio) - 1.0) < 0.01
+
+
+def test_somebody_plays_on_beats_where_no_drums_are():
+    for name in ("house", "reggae", "strings", "electric guitar alone", "waltz"):
+        n_clear = n_sections = 0
+        for seed in range(30):
+            for section in draw_song(np.random.default_rng(seed), groove(name)).sections:
+                heard = [s.at for p in ("bass", "comp") if p in section.playing
+                         for bar in section.strokes[p] for s in bar]  # fmt: skip
+                has_drums = "drums" in section.playing
+                n_clear += has_drums or sum(at % 1.0 < 0.01 for at in heard) >= 0.25 * len(heard)
+                n_sections += 1
+        assert n_clear > 0.9 * n_sections, name
 
 
 def test_swing_moves_off_beats_and_leaves_beats():
@@ -273,3 +285,24 @@ def test_a_band_that_stops_is_silent_soon():
     audio = play(notes, EVEN, band, Span(0.0, 3 * SR, 0.8, False), rng)
     assert np.abs(audio[int(0.5 * SR) : int(0.7 * SR)]).min() > 0.0
     assert np.abs(audio[int(1.3 * SR) :]).max() < 1e-3
+
+
+def test_ducking_is_deepest_at_the_kick_and_over_after_half_a_second():
+    audio = np.ones(2 * SR, dtype=np.float32)
+    duck(audio, [0.5], 0.8)
+    assert audio[SR // 2] == pytest.approx(0.2)
+    assert (audio[: SR // 2] == 1.0).all()
+    assert audio[SR:] == pytest.approx(1.0)
+
+
+def test_a_damped_note_is_shorter_and_darker_and_begins_with_the_open_one():
+    guitar = make_instrument("electric", np.random.default_rng(2))
+    open_note, damped = guitar.sound(45), guitar.muted(45)
+    assert damped.onset == open_note.onset
+    assert len(damped.samples) < len(open_note.samples)
+    begin, late = damped.samples[: SR // 20], damped.samples[SR // 4 :]
+    assert np.abs(late).max() < 0.2 * np.abs(begin).max()
+    assert (
+        np.abs(np.diff(damped.samples)).mean()
+        < np.abs(np.diff(open_note.samples[: SR // 3])).mean()
+    )

@@ -34,6 +34,12 @@ _PROGRESSIONS = (
     (0, 4, 5, 2, 3, 0, 3, 4), (0, 0, 0, 0, 3, 3, 0, 0, 4, 3, 0, 4), (0, 1), (3, 4, 2, 5),
 )  # fmt: skip
 _SECTION_BARS = (4, 8, 8, 8, 12, 16)
+_LEAST_ON_BEATS = 0.3
+"""Share of the strokes that must be on beats where no drums play, else nobody could tell them."""
+_LEAST_IN_BAR = 2
+"""Beats of a bar that must be played where no drums are."""
+_SPARSE = 0.2
+"""Share of the other sections that stay as they are all the same."""
 _PLAYING = {"drums": 0.93, "bass": 0.9, "comp": 0.93, "second": 0.75, "lead": 0.75}
 """Shares of the sections in which those who are in the band play."""
 
@@ -133,7 +139,9 @@ class Song:
                 elif part in section.playing and silent and section.all_stop and part == "comp":
                     out += self._accompaniment(section, bar, part, start)[:1]
             if "lead" in section.playing and (bar == 0 or i == 0):
-                out += self._melody(section, start - bar * self.groove.meter)
+                tones = self._melody(section, start - bar * self.groove.meter)
+                # What a song is entered in the middle of has begun without a pickup.
+                out += [tone for tone in tones if bar == 0 or tone.at >= 0.0]
         return [note for note in out if note.at < count * self.groove.meter - 1e-6]
 
     def closing(self, at: float, rng: np.random.Generator) -> list[Note]:
@@ -256,6 +264,9 @@ def _draw_section(groove: Groove, bpm: float, band: set[str], rng: np.random.Gen
     playing = {part for part in sorted(band) if rng.random() < _PLAYING[part]}
     if not playing & {"comp", "drums", "bass"} or not any(strokes["comp"]):
         playing.add("comp")
+    if not _has_beats(strokes, drums, playing) and rng.random() >= _SPARSE:
+        strokes["comp"] = draw_strokes("oompah" if groove.meter < 5 else "beats", meter, rng)
+        playing.add("comp")
     breaks: set[int] = set()
     if rng.random() < 0.25:
         breaks = {n_bars - 1} if rng.random() < 0.6 else {n_bars - 2, n_bars - 1}
@@ -271,6 +282,19 @@ def _draw_section(groove: Groove, bpm: float, band: set[str], rng: np.random.Gen
         ahead=meter.half if rng.random() < 0.15 else 0.0,
         fill=float(rng.choice([0.0, 0.5, 0.9])),
     )
+
+
+def _has_beats(strokes: dict[str, tuple[Strokes, ...]], drums: Pattern, playing: set[str]) -> bool:
+    """Return whether anything but the listener's foot marks the beats."""
+    if "drums" in playing and set(drums) & set("kshrotlmcp"):
+        return True
+    parts = [strokes[part] for part in ("bass", "comp") if part in playing]
+    for i in range(2):
+        times = [stroke.at for bars in parts for stroke in bars[i % len(bars)]]
+        on_beats = [at for at in times if at % 1.0 < 0.01]
+        if len(set(on_beats)) < _LEAST_IN_BAR or len(on_beats) < _LEAST_ON_BEATS * len(times):
+            return False
+    return True
 
 
 def _draw_chords(

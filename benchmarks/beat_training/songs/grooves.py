@@ -204,7 +204,7 @@ _REGGAETON = _patterns("k:X...X...X...X... s:...x..x....x..x. h:x.x.x.x.x.x.x.x.
 GROOVES: tuple[Groove, ...] = (
     Groove("rock", 4, 4, (72, 180), 8, _ROCK, ("eighths", "kick", "riff", "beats"),
            ("eighths", "riff", "strum", "hold", "beats"), "rock"),
-    Groove("half-time rock", 4, 4, (110, 180), 1.5, _HALF_TIME, ("hold", "riff", "kick"),
+    Groove("half-time rock", 4, 4, (96, 142), 1.5, _HALF_TIME, ("hold", "riff", "kick"),
            ("hold", "riff", "arp"), "rock"),
     Groove("indie pop", 4, 4, (84, 150), 4, _ROCK, ("eighths", "riff", "synco"),
            ("strum", "arp", "eighths", "synco", "hold"), "pop"),

@@ -32,6 +32,10 @@ _ONSET_LEVEL = 0.3
 _LATEST_ONSET_S = 0.06
 """Slower sounds are played this early at most, as players of bowed and blown instruments do."""
 _ATTACK_S = 0.15
+_PALM = 8
+"""Samples over which a damped string is smoothed, about a third of a millisecond."""
+_INAUDIBLE = 0.001
+"""Of the peak; what follows is left out."""
 _VELOCITY = 100
 _HELD_PROGRAMS = (range(16, 24), range(40, 45), range(48, 55), range(56, 80), range(80, 96))
 
@@ -59,6 +63,7 @@ class Instrument:
         self._make = make
         self._zones: dict[int, Sound] = {}
         self._keys: dict[int, Sound] = {}
+        self._muted: dict[int, Sound] = {}
 
     def sound(self, key: int) -> Sound:
         """Return the note of a MIDI key, at a peak of about 1."""
@@ -68,6 +73,17 @@ class Instrument:
                 self._zones[zone] = self._make(zone)
             self._keys[key] = at_rate(self._zones[zone], 2.0 ** ((key - zone) / 12.0))
         return self._keys[key]
+
+    def muted(self, key: int) -> Sound:
+        """Return the note as a palm on the strings damps it: short and without highs."""
+        if key not in self._muted:
+            sound = self.sound(key)
+            samples = sound.samples[: SR // 3]
+            total = np.cumsum(np.pad(samples, (_PALM, 0)), dtype=np.float64)
+            damped = (total[_PALM:] - total[:-_PALM]) / _PALM
+            damped *= np.exp(-12.0 * np.arange(len(damped)) / SR)
+            self._muted[key] = Sound(damped.astype(np.float32), sound.onset)
+        return self._muted[key]
 
 
 def at_rate(sound: Sound, rate: float) -> Sound:
@@ -107,6 +123,8 @@ def sampled(program: int, key: int, is_drum: bool) -> Sound:
     peak = float(np.abs(samples).max(initial=0.0))
     if peak > 0.0:
         samples = samples / np.float32(peak)
+        last = int(np.flatnonzero(np.abs(samples) > _INAUDIBLE)[-1])
+        samples = samples[: last + 1].copy()
     return Sound(samples, _onset(samples))
 
 

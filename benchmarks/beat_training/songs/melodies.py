@@ -84,6 +84,6 @@ def _rhythm(meter: Meter, span: float, rng: np.random.Generator) -> list[tuple[f
     if out and rng.random() < 0.6:
         # The phrase comes to rest on its last third.
         cut = span * float(rng.uniform(0.65, 0.9))
-        out = [pair for pair in out if pair[0] <= cut]
+        out = [pair for pair in out if pair[0] <= cut] or out[:1]
         out[-1] = (out[-1][0], span - out[-1][0])
     return out or [(0.0, span)]

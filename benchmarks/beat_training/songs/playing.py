@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.beat_training.songs.composition import Note, Song
 from benchmarks.beat_training.songs.instruments import SR, Instrument, Sound, make_instrument
 from benchmarks.beat_training.songs.kits import Kit
+from benchmarks.beat_training.songs.mixing import Desk, amplified, draw_desk, duck, mix
 from benchmarks.beat_training.songs.palettes import SYNTHETIC
 from benchmarks.beat_training.songs.timing import Clock, Hands, draw_hands
 from benchmarks.beat_training.songs.voices import Singer, Sung, draw_singer, sing
@@ -24,6 +25,8 @@ Audio = NDArray[np.float32]
 
 _CHOKE_S = (0.03, 0.25)
 """How long sounds go on when the band stops."""
+_MUTED_S, _MUTED_LOUD = 0.15, 0.7
+"""Notes of electric guitars that are neither longer nor louder are damped with the palm."""
 _LEVELS_DB = {"drums": 0.0, "bass": -7.0, "comp": -11.0, "second": -15.0, "lead": -9.0}
 _LEVEL_SD_DB = 4.0
 
@@ -38,11 +41,8 @@ class Band:
         gains: of each part, `drums` too.
         hands: how exact they are.
         drive: of the amplifier behind electric guitars.
-        reverb_s: decay of the reverberation, 0 for none.
-        wet: level of the reverberation of drums and of the others.
-        squash: how far the mix is compressed, in [0, 1].
-        saturation: drive of the whole mix, 0 for none.
-        tilt_db: highs against lows.
+        pump: how far the kick drum pushes the others away, in [0, 1].
+        desk: what happens to the mix.
     """
 
     kit: Kit
@@ -50,11 +50,8 @@ class Band:
     gains: dict[str, float]
     hands: Hands
     drive: float
-    reverb_s: float
-    wet: tuple[float, float]
-    squash: float
-    saturation: float
-    tilt_db: float
+    pump: float
+    desk: Desk
 
 
 def draw_band(song: Song, rng: np.random.Generator, sampled: bool = True) -> Band:
@@ -72,25 +69,21 @@ def draw_band(song: Song, rng: np.random.Generator, sampled: bool = True) -> Ban
         name = choice[int(rng.integers(len(choice)))]
         is_sung = name == "voice"
         players[part] = draw_singer(rng) if is_sung else make_instrument(name, rng)
+    is_electronic = song.groove.palette in ("electronic", "hip hop")
     players["second lead"] = players["lead"]
     gains = {
         part: float(10.0 ** ((level + rng.normal(0.0, _LEVEL_SD_DB)) / 20.0))
         for part, level in _LEVELS_DB.items()
     }
     gains["second lead"] = gains["lead"] * float(rng.uniform(0.3, 1.0))
-    dry = rng.random() < 0.25
-    wet = float(rng.uniform(0.05, 0.5))
     return Band(
         kit=Kit(rng, 0.7 if sampled else 0.0),
         players=players,
         gains=gains,
         hands=draw_hands(song, rng),
         drive=float(np.exp(rng.uniform(np.log(2.0), np.log(60.0)))),
-        reverb_s=0.0 if dry else float(np.exp(rng.uniform(np.log(0.15), np.log(3.0)))),
-        wet=(wet * float(rng.uniform(0.1, 1.0)), wet),
-        squash=float(rng.choice([0.0, rng.uniform(0.2, 0.9)])),
-        saturation=float(rng.choice([0.0, 0.0, rng.uniform(0.5, 4.0)])),
-        tilt_db=float(rng.normal(0.0, 3.0)),
+        pump=float(rng.uniform(0.2, 0.95)) if is_electronic and rng.random() < 0.5 else 0.0,
+        desk=draw_desk(rng),
     )
 
 
@@ -115,50 +108,72 @@ def play(
     notes: list[Note], clock: Clock, band: Band, span: Span, rng: np.random.Generator
 ) -> Audio:
     """Return [n] of the notes, mixed."""
-    drums, others = np.zeros(span.n, dtype=np.float32), np.zeros(span.n, dtype=np.float32)
-    driven = np.zeros(span.n, dtype=np.float32)
+    stems = _Stems(band, span, rng)
     starts_s = clock.seconds(np.array([note.at for note in notes]))
     ends_s = clock.seconds(np.array([note.at + note.length for note in notes]))
     starts_s += band.hands.jitter_s * rng.standard_normal(len(notes))
-    louds = 1.0 + band.hands.touch * rng.standard_normal(len(notes))
-    sung: dict[str, list[Sung]] = defaultdict(list)
-    strings: dict[tuple[str, float], int] = defaultdict(int)
-    choke_s = 30.0 if span.rings else float(rng.uniform(*_CHOKE_S))
+    louds = np.maximum(0.2, 1.0 + band.hands.touch * rng.standard_normal(len(notes)))
     for i, note in enumerate(notes):
         start_s = float(starts_s[i]) + band.hands.lags_s.get(note.part, 0.0)
-        if start_s >= span.stop_s:
-            continue
-        end_s = min(float(ends_s[i]), span.stop_s)
-        loud = note.loud * max(0.2, float(louds[i]))
-        at = start_s - span.start_s
+        if start_s < span.stop_s:
+            end_s = min(float(ends_s[i]), span.stop_s)
+            stems.add(note, start_s, end_s, note.loud * float(louds[i]))
+    return stems.mixed(rng)
+
+
+class _Stems:
+    """What a band plays, on its way to the mix."""
+
+    def __init__(self, band: Band, span: Span, rng: np.random.Generator) -> None:
+        self.band, self.span = band, span
+        self.drums, self.others, self.driven = (np.zeros(span.n, dtype=np.float32) for _ in "doe")
+        self.sung: dict[str, list[Sung]] = defaultdict(list)
+        self.strings: dict[tuple[str, float], int] = defaultdict(int)
+        self.kicks_s: list[float] = []
+        self.choke_s = 30.0 if span.rings else float(rng.uniform(*_CHOKE_S))
+
+    def add(self, note: Note, start_s: float, end_s: float, loud: float) -> None:
+        """Add a note that sounds between two times of the clock."""
+        at_s = start_s - self.span.start_s
+        gain = self.band.gains[note.part]
         if note.part == "drums":
-            sound, gain = band.kit.stroke(str(note.key))
-            room_s = span.stop_s + choke_s - start_s
-            _place(drums, sound, at, room_s, choke_s, gain * loud**1.5 * band.gains["drums"])
-            continue
-        player = band.players[note.part]
+            sound, level = self.band.kit.stroke(str(note.key))
+            room_s = self.span.stop_s + self.choke_s - start_s
+            _place(self.drums, sound, at_s, room_s, self.choke_s, gain * level * loud**1.5)
+            if note.key == "k":
+                self.kicks_s.append(at_s)
+            return
+        player, key = self.band.players[note.part], int(note.key)
         if isinstance(player, Singer):
-            sung[note.part].append(
-                Sung(at, max(end_s - span.start_s, at + 0.05), float(note.key), loud)
-            )
-            continue
-        at += band.hands.strum_s * strings[note.part, note.at]
-        strings[note.part, note.at] += 1
-        release_s = min(player.release_s, choke_s)
-        out = driven if player.driven else others
+            last_s = max(end_s - self.span.start_s, at_s + 0.05)
+            self.sung[note.part].append(Sung(at_s, last_s, float(key), loud))
+            return
+        string = self.strings[note.part, note.at]
+        self.strings[note.part, note.at] = string + 1
         held_s = max(0.02, end_s - start_s)
-        _place(out, player.sound(int(note.key)), at, held_s + release_s, release_s,
-               loud * band.gains[note.part])  # fmt: skip
-    for part, phrase in sung.items():
-        voice = np.zeros(span.n, dtype=np.float32)
-        singer = band.players[part]
-        assert isinstance(singer, Singer)
-        sing(voice, phrase, singer, rng)
-        peak = float(np.abs(voice).max(initial=0.0))
-        others += voice * np.float32(1.3 * band.gains[part] / max(peak, 1e-9))
-    if driven.any():
-        others += _amplified(driven, band.drive) * np.float32(0.5 * band.gains["comp"])
-    return mixed(drums, others, band, rng)
+        is_muted = player.driven and held_s < _MUTED_S and note.loud <= _MUTED_LOUD
+        sound = player.muted(key) if is_muted else player.sound(key)
+        release_s = min(player.release_s, self.choke_s)
+        out = self.driven if player.driven else self.others
+        at_s += self.band.hands.strum_s * string
+        _place(out, sound, at_s, held_s + release_s, release_s, gain * loud)
+
+    def mixed(self, rng: np.random.Generator) -> Audio:
+        """Return the mix of all that was added."""
+        band = self.band
+        for part, notes in self.sung.items():
+            voice = np.zeros(self.span.n, dtype=np.float32)
+            singer = band.players[part]
+            assert isinstance(singer, Singer)
+            sing(voice, notes, singer, rng)
+            peak = float(np.abs(voice).max(initial=0.0))
+            self.others += voice * np.float32(1.3 * band.gains[part] / max(peak, 1e-9))
+        if self.driven.any():
+            guitars = amplified(self.driven, band.drive)
+            self.others += guitars * np.float32(0.5 * band.gains["comp"])
+        if band.pump:
+            duck(self.others, self.kicks_s, band.pump)
+        return mix(self.drums, self.others, band.desk, rng)
 
 
 def _place(
@@ -175,50 +190,3 @@ def _place(
         samples = samples.copy()
         samples[n - fade :] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
     add(out, samples, start, gain)
-
-
-def _amplified(guitar: Audio, drive: float) -> Audio:
-    """Return guitars through one distorting amplifier and its loudspeaker, at a peak of 1."""
-    from scipy.signal import butter, sosfilt
-
-    level = float(np.sqrt(np.mean(guitar[guitar != 0.0] ** 2))) + 1e-9
-    low = butter(1, 100.0, "high", fs=SR, output="sos").astype(np.float32)
-    shaped = np.tanh(sosfilt(low, guitar) * np.float32(0.5 * drive / level))
-    cabinet = butter(2, [90.0, 4500.0], "band", fs=SR, output="sos").astype(np.float32)
-    out: Audio = sosfilt(cabinet, shaped).astype(np.float32)
-    return out / np.float32(np.abs(out).max(initial=1e-9))
-
-
-def mixed(drums: Audio, others: Audio, band: Band, rng: np.random.Generator) -> Audio:
-    """Return the sum of the stems with the band's reverberation, compression and tone."""
-    from scipy.signal import butter, oaconvolve, sosfilt
-
-    out = drums + others
-    if band.reverb_s:
-        n = int(min(band.reverb_s, 1.5) * SR)
-        tail = rng.standard_normal(n, dtype=np.float32)
-        tail *= np.exp(-6.9 * np.arange(n) / (band.reverb_s * SR)).astype(np.float32)
-        tail[: int(rng.uniform(0.0, 0.03) * SR)] = 0.0
-        tail /= np.float32(np.sqrt(np.sum(tail**2)) + 1e-9)
-        sent = np.float32(band.wet[0]) * drums + np.float32(band.wet[1]) * others
-        out += oaconvolve(sent, tail)[: len(out)].astype(np.float32)
-    if band.squash:
-        out = _compressed(out, band.squash)
-    loud = float(np.sqrt(np.mean(out**2))) + 1e-9
-    if band.saturation:
-        out = np.tanh(out * np.float32(band.saturation / (3.0 * loud)))
-    low = sosfilt(butter(1, 900.0, fs=SR, output="sos").astype(np.float32), out)
-    out = (low + np.float32(10.0 ** (band.tilt_db / 20.0)) * (out - low)).astype(np.float32)
-    return out / np.float32(np.abs(out).max(initial=1e-9))
-
-
-def _compressed(audio: Audio, amount: float) -> Audio:
-    """Return audio whose level over some 20 ms is evened out by `amount`."""
-    step = SR // 50
-    n_steps = -(-len(audio) // step)
-    blocks = np.pad(audio, (0, n_steps * step - len(audio))).reshape(n_steps, step)
-    level = np.sqrt(np.mean(blocks**2, axis=1)) + 1e-6
-    smooth = np.convolve(level, np.array([0.1, 0.3, 0.35, 0.15, 0.1]), "same")
-    gain = np.maximum(smooth, 0.05 * smooth.max()) ** -amount
-    at = (np.arange(n_steps) + 0.5) * step
-    return audio * np.interp(np.arange(len(audio)), at, gain).astype(np.float32)

@@ -20,8 +20,9 @@ from rl_editor.session_tones import add
 
 Audio = NDArray[np.float32]
 
-_KINDS = ("silence", "talk", "noise", "tuning", "tinkering", "drum check")
-_ODDS = (0.28, 0.24, 0.18, 0.08, 0.15, 0.07)
+_N_HANDS = 5
+_KINDS = ("silence", "talk", "noise", "tuning", "tinkering", "drum check", "applause")
+_ODDS = (0.26, 0.23, 0.16, 0.08, 0.14, 0.07, 0.06)
 
 
 def rest(n: int, song: Song, band: Band, sampled: bool, rng: np.random.Generator) -> Audio:
@@ -44,6 +45,8 @@ def _rest(n: int, song: Song, band: Band, sampled: bool, rng: np.random.Generato
         return peak_one(tuning(n, _room(song, sampled), rng))
     if kind == "tinkering":
         return _tinkering(n, song, band, rng)
+    if kind == "applause":
+        return _applause(n, rng)
     return _drum_check(n, band, rng)
 
 
@@ -96,4 +99,21 @@ def _drum_check(n: int, band: Band, rng: np.random.Generator) -> Audio:
     for at_s in _irregular_s(n / SR, rng):
         sound, gain = band.kit.stroke(str(voices[int(rng.integers(len(voices)))]))
         add(out, sound.samples, int(at_s * SR), gain * float(rng.uniform(0.3, 1.0)))
+    return peak_one(out)
+
+
+def _applause(n: int, rng: np.random.Generator) -> Audio:
+    """Three to three hundred people, each with hands of one of a few kinds, who stop by and by."""
+    from scipy.signal import oaconvolve
+
+    people = float(np.exp(rng.uniform(np.log(3.0), np.log(300.0))))
+    claps_a_second = 4.0 * people / _N_HANDS
+    fade = np.minimum(1.0, np.linspace(1.0, 0.0, n) * float(rng.uniform(1.0, 4.0)))
+    out = np.zeros(n, dtype=np.float32)
+    for _ in range(_N_HANDS):
+        length = int(rng.uniform(0.01, 0.04) * SR)
+        hand = rng.standard_normal(length) * np.exp(-6.0 * np.arange(length) / length)
+        hand = np.convolve(hand, np.ones(int(rng.integers(1, 8))), "same")
+        claps = (rng.random(n) < fade * claps_a_second / SR) * rng.uniform(0.3, 1.0, n)
+        out += oaconvolve(claps, hand)[:n].astype(np.float32)
     return peak_one(out)

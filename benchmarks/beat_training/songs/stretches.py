@@ -14,6 +14,8 @@ from benchmarks.beat_training.songs.composition import Note, Song
 from benchmarks.beat_training.songs.instruments import SR
 from benchmarks.beat_training.songs.playing import Band, Span, play
 from benchmarks.beat_training.songs.timing import Clock, make_clock
+from rl_editor.session_speech import numbers
+from rl_editor.session_tones import add
 
 Audio = NDArray[np.float32]
 
@@ -21,6 +23,8 @@ _LEAD_IN_S = 0.15
 """Before the first sound."""
 _COUNTED = "WKmhwsp"
 """Voices that count in."""
+_SPOKEN = 0.25
+"""Share of the count-ins that are spoken."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +73,27 @@ def perform(song: Song, band: Band, wish: Wish, rng: np.random.Generator) -> Str
     notes = song.notes(wish.first_bar, n_bars, rng)
     first = _first_beat(notes, song, wish, rng)
     notes = [note for note in notes if note.at >= first - 1e-6]
+    counted: list[Note] = []
+    is_spoken = False
     if wish.opening == "count":
         counted, first = _count_in(song, rng)
-        notes = counted + notes
+        is_spoken = rng.random() < _SPOKEN
+        notes = ([] if is_spoken else counted) + notes
     last = n_bars * meter
     if wish.ending == "chord":
         notes += song.closing(float(last), rng)
-    return _heard(notes, clock, band, wish, (first, last), song, rng)
+    stretch = _heard(notes, clock, band, wish, (first, last), song, rng)
+    if is_spoken:
+        at = np.array([note.at for note in counted if note.at % 1.0 == 0.0])
+        _speak(stretch.signal, clock.seconds(at) - clock.seconds(at[:1]) + stretch.start_s, rng)
+    return stretch
+
+
+def _speak(signal: Audio, times_s: NDArray[np.float64], rng: np.random.Generator) -> None:
+    """Add a voice that counts at some times."""
+    loud = float(rng.uniform(0.1, 0.8))
+    for time_s, word in zip(times_s, numbers(len(times_s), SR, rng, 0.0), strict=True):
+        add(signal, word, round(float(time_s) * SR), loud)
 
 
 def _first_beat(notes: list[Note], song: Song, wish: Wish, rng: np.random.Generator) -> int:
