@@ -85,8 +85,8 @@ def greedy_beats(agent, task, normalisation):
 def right_edits_from_scratch(seed):
     """Return for each of eight recordings and a new one whether PPO alone edits it rightly.
 
-    About 25 seconds of CPU time. Here the value function learns, and is a better measure than
-    groups.
+    About 50 seconds of CPU time. With few episodes at a time the policy is sure of two bars at once
+    before it has tried one, and every single step away from that costs reward; with many it has.
     """
     torch.manual_seed(seed)
     tasks = tuple(noisy_task(number) for number in range(8))
@@ -95,7 +95,7 @@ def right_edits_from_scratch(seed):
         hidden_dim=32, n_heads=2, kernel_size=5, dilations=(1, 2), n_global_tokens=2
     )
     agent = Agent(network, N_INPUTS)
-    config = TrainConfig(epochs=80, steps=24, n_envs=32, group_size=1, lr=1.5e-3, target_kl=0.05)
+    config = TrainConfig(epochs=50, steps=24, n_envs=256, group_size=16, lr=3e-3, target_kl=0.05)
     problem = EditingProblem(tasks, EpisodeConfig(), RewardConfig())
     rewards = learn(
         agent,
@@ -115,12 +115,11 @@ def right_edits_from_scratch(seed):
 
 @pytest.mark.slow
 def test_ppo_alone_finds_the_music_between_the_noise():
-    """From scratch, with one of three seeds; the edit of the new recording is right too.
+    """From scratch, with one of two seeds; the edit of the new recording is right too.
 
-    Of six seeds one gets all nine right, one seven, three one to three and one none; which ones
-    those are hangs on the rounding of floats.
+    Of six seeds five get all nine right, and one five; which one hangs on the rounding of floats.
     """
-    assert any(all(right_edits_from_scratch(seed)) for seed in (3, 1, 2))
+    assert any(all(right_edits_from_scratch(seed)) for seed in (0, 1))
 
 
 def maskable_ppo_rewards(problem, config, seed, hidden_dim, entropy_coef):
