@@ -30,7 +30,7 @@ from rl_editor.truth import Truth
 
 def find_track(folder: Path, track: str) -> Path:
     """Return the file of a track of the table; raises `UserError` if it is missing."""
-    found = sorted(p for p in folder.glob("*") if p.stem.endswith(f"__{track}"))
+    found = sorted(p for p in folder.glob("*") if p.stem.replace(" ", "_").endswith(f"__{track}"))
     if not found:
         raise UserError(
             f"{folder} should hold the finished track *__{track}.*, but it does not; fetch the "
