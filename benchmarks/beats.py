@@ -1,27 +1,29 @@
 """Accuracy and cost of the beat tracker on music of known tempo, beside librosa's.
 
-    python benchmarks/beats.py FOLDER [FOLDER ...] [--seconds 300] [--no-librosa]
-        [--weights FILE ...]
+    python -m benchmarks.beats [FOLDER ...] [--seconds 300] [--scores FOLDER] [--sessions 24]
+        [--no-librosa] [--weights FILE ...]
 
 A folder (searched with everything below it) may hold
 - audio with `notes.mid` beside it (Frets on Fire): the MIDI file's tempo map is the truth;
 - audio whose tempo is in a text file `LICENSE-MUSIC` in the folder, above it or in the
   package's `.dist-info` beside it, as lines `name.opus  123 bpm` (immich-memories-music).
 
-With `--weights` (of `benchmarks.beat_training`) other networks are measured beside the shipped one.
+With `--scores` the MIDI files below a folder that are held out from all training are played; with
+`--sessions`, too, that many made sessions (`benchmarks.beat_pieces`). With `--weights` (of
+`benchmarks.beat_training`) other networks are measured beside the shipped one.
 
 Measures: tempo within 4%, and within 4% of it or of its double, half, triple or third; mir_eval's
-F-measure of beats (70 ms, first 5 s skipped), AMLt, and F-measure of downbeats; CPU seconds a
-minute of audio, decoding the file left out.
+F-measure of beats (70 ms), CMLt, AMLt and F-measure of downbeats, the first 5 s skipped where a
+piece is played throughout, in sessions inside the stretches of playing and without CMLt and AMLt;
+there also the share of stretches of eight beats and more in which the grid is right from the third
+beat on, for six beats; CPU seconds a minute of audio, decoding the file left out.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
-import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -30,192 +32,185 @@ import mir_eval
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.audio import read_mono
-from rl_editor.beat_network import activations, read_weights
-from rl_editor.beats import beat_input, frame_level_db, grid_from_activations
+from benchmarks.beat_pieces import (
+    SR,
+    Piece,
+    Signal,
+    Times,
+    files_of_known_tempo,
+    held_out_scores,
+    made_sessions,
+)
+from rl_editor.beat_network import activations, beat_input, read_weights
+from rl_editor.beats import frame_level_db, grid_from_activations
 from rl_editor.config import AnalysisConfig
 from rl_editor.spectrogram import magnitude_blocks
 
-Tracked: TypeAlias = "tuple[float, NDArray[np.float64], NDArray[np.float64]]"
-"""Tempo, beats and downbeats."""
-Tracker: TypeAlias = "Callable[[NDArray[np.float32]], Tracked]"
-Weights: TypeAlias = "dict[str, NDArray[np.float32]]"
-
-CONFIG = AnalysisConfig()
-SUFFIXES = frozenset({".ogg", ".opus", ".wav", ".flac", ".mp3"})
-TEMPO_TOLERANCE = 0.04
+TEMPO_TOLERANCE, WINDOW_S = 0.04, 0.07
 OCTAVES = (1.0, 2.0, 0.5, 3.0, 1.0 / 3.0)
-BEATS_PER_BAR = 4
-"""Frets on Fire files have no other meter."""
+LATE_BEATS, CHECKED_BEATS = 2, 6
+"""After a restart the grid may take two beats; the next six must be right."""
 
 
-class Piece(NamedTuple):
-    """An audio file and its truth; `beats_s` is empty where only the tempo is known."""
+class Tracked(NamedTuple):
+    """Tempo, and the beats and downbeats that are sure, in seconds."""
 
-    path: Path
     bpm: float
-    beats_s: NDArray[np.float64]
+    beats_s: Times
+    downbeats_s: Times
+
+
+Tracker: TypeAlias = "Callable[[Signal], Tracked]"
+Weights: TypeAlias = "dict[str, NDArray[np.float32]]"
 
 
 class Scores(NamedTuple):
-    """Scores of one tracker on one piece; NaN where the truth has no beats."""
+    """Scores of one tracker on one piece; NaN where the truth does not say."""
 
-    tempo: bool
-    octave: bool
+    tempo: float
+    octave: float
     f_measure: float
+    cmlt: float
     amlt: float
     downbeat_f: float
-    cpu_s: float
-    minutes: float
+    restarts: float
+    cpu_s_per_minute: float
+
+
+LABELS = ("tempo", "octave", "F", "CMLt", "AMLt", "downbeat F", "restarts", "CPU s/min")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("folders", nargs="*", type=Path)
     parser.add_argument("--seconds", type=float, default=300.0, help="of each file")
+    parser.add_argument("--scores", type=Path, help="folder of MIDI files")
+    parser.add_argument("--sessions", type=int, default=0, help="how many are made")
     parser.add_argument("--no-librosa", action="store_true")
     parser.add_argument("--weights", nargs="*", type=Path, default=[], metavar="FILE")
     args = parser.parse_args()
+    if args.sessions and args.scores is None:
+        parser.error("--sessions needs --scores")
     trackers: dict[str, Tracker] = {"rl_editor": track_ours}
     for path in args.weights:
-        trackers[f"{path.parent.name}/{path.stem}"] = partial(
-            track_ours, weights=read_weights(path)
-        )
+        weights = read_weights(path)
+        trackers[f"{path.parent.name}/{path.stem}"] = partial(track_ours, weights=weights)
     if not args.no_librosa:
         trackers["librosa"] = track_librosa
-        track_librosa(np.random.default_rng(0).normal(size=10 * CONFIG.sr).astype(np.float32))
+        track_librosa(np.random.default_rng(0).normal(size=10 * SR).astype(np.float32))
     for folder in args.folders:
-        pieces = list(find_pieces(folder))
-        results: dict[str, list[Scores]] = {name: [] for name in trackers}
-        for piece in pieces:
-            signal = read_mono(piece.path, CONFIG.sr)[: int(args.seconds * CONFIG.sr)]
-            for name, tracker in trackers.items():
-                scores, bpm = score(piece, signal, tracker)
-                results[name].append(scores)
-                label = f"{piece.path.parent.name}/{piece.path.stem}"
-                print(f"{label[:44]:44s} {name:16s} {piece.bpm:6.1f} {bpm:6.1f} {line(scores)}")
-        print(f"\n{folder}: {len(pieces)} pieces (tempo and octave: share of pieces)")
+        compare(str(folder), files_of_known_tempo(folder, args.seconds), trackers)
+    if args.scores is not None:
+        compare("held-out scores", held_out_scores(args.scores), trackers)
+        compare("made sessions", made_sessions(args.sessions, args.scores), trackers)
+
+
+def compare(title: str, pieces: Iterable[Piece], trackers: dict[str, Tracker]) -> None:
+    """Print the scores of all trackers on each piece, and their means."""
+    results: dict[str, list[Scores]] = {name: [] for name in trackers}
+    for piece in pieces:
+        signal = piece.signal()
+        for name, tracker in trackers.items():
+            scores, bpm = score(piece, signal, tracker)
+            results[name].append(scores)
+            print(f"{piece.name[:40]:40s} {name:16s} {piece.bpm:6.1f} {bpm:6.1f}  {line(scores)}")
+    n_pieces = len(next(iter(results.values())))
+    if n_pieces:
+        print(f"\n{title}: {n_pieces} pieces (tempo, octave and restarts: shares)")
         for name, all_scores in results.items():
-            print(f"  {name:16s} {summary(all_scores)}")
-        print()
+            print(f"  {name:16s} {line(means(all_scores))}")
+        print(flush=True)
 
 
-def track_ours(signal: NDArray[np.float32], weights: Weights | None = None) -> Tracked:
-    """Return tempo, beats and downbeats of our tracker, with the shipped weights or others."""
-    frames = np.concatenate([beat_input(m) for _, m in magnitude_blocks(signal, CONFIG)])
+def track_ours(signal: Signal, weights: Weights | None = None) -> Tracked:
+    """Return what our tracker finds, with the shipped weights or others."""
+    frames = np.concatenate([beat_input(m) for _, m in magnitude_blocks(signal, AnalysisConfig())])
     heard = np.concatenate(
         [activations(frames, weights=weights), frame_level_db(frames)[:, None]], axis=1
     )
-    grid = grid_from_activations(heard, len(signal) / CONFIG.sr)
-    return grid.tempo_bpm, grid.beats_s, grid.beats_s[grid.is_downbeat]
+    grid = grid_from_activations(heard, len(signal) / SR)
+    sure = grid.confidence > 0.0
+    return Tracked(grid.tempo_bpm, grid.beats_s[sure], grid.beats_s[sure & grid.is_downbeat])
 
 
-def track_librosa(signal: NDArray[np.float32]) -> Tracked:
-    """Return tempo and beats of librosa's default tracker; it knows no downbeats."""
+def track_librosa(signal: Signal) -> Tracked:
+    """Return what librosa's default tracker finds; it knows no downbeats."""
     import librosa
 
-    bpm, beats_s = librosa.beat.beat_track(y=signal, sr=CONFIG.sr, units="time")
-    return float(np.atleast_1d(bpm)[0]), beats_s, np.zeros(0)
+    bpm, beats_s = librosa.beat.beat_track(y=signal, sr=SR, units="time")
+    return Tracked(float(np.atleast_1d(bpm)[0]), beats_s, np.zeros(0))
 
 
-def score(piece: Piece, signal: NDArray[np.float32], tracker: Tracker) -> tuple[Scores, float]:
+def score(piece: Piece, signal: Signal, tracker: Tracker) -> tuple[Scores, float]:
     """Return the scores of one tracker and the tempo that it found."""
     start = time.process_time()
-    bpm, beats_s, downbeats_s = tracker(signal)
-    cpu_s = time.process_time() - start
-    minutes = len(signal) / CONFIG.sr / 60
-    near = [abs(bpm / piece.bpm / octave - 1) < TEMPO_TOLERANCE for octave in OCTAVES]
+    found = tracker(signal)
+    cpu_s = (time.process_time() - start) / (len(signal) / SR / 60.0)
+    unknown = float("nan")
+    near = [abs(found.bpm / piece.bpm / octave - 1) < TEMPO_TOLERANCE for octave in OCTAVES]
+    tempo, octave = (unknown, unknown) if np.isnan(piece.bpm) else (near[0], any(near))
+    beats_s = piece.beats_s[piece.beats_s < len(signal) / SR]
+    if not len(beats_s):
+        scores = Scores(tempo, octave, *[unknown] * 5, cpu_s)
+    elif piece.stretches_s is None:
+        scores = Scores(tempo, octave, *_throughout(piece, beats_s, found), unknown, cpu_s)
+    else:
+        inside = partial(_inside, stretches_s=piece.stretches_s)
+        f_measure = _f(beats_s, inside(found.beats_s))
+        downbeat_f = _downbeat_f(piece.downbeats_s, inside(found.downbeats_s))
+        restarts = _restarts(beats_s, found.beats_s, piece.stretches_s)
+        scores = Scores(tempo, octave, f_measure, unknown, unknown, downbeat_f, restarts, cpu_s)
+    return scores, found.bpm
+
+
+def _throughout(piece: Piece, beats_s: Times, found: Tracked) -> tuple[float, float, float, float]:
+    """Return F, CMLt, AMLt and downbeat F, the first five seconds left out."""
     trim = mir_eval.beat.trim_beats
-    truth = piece.beats_s[piece.beats_s < minutes * 60]
-    f_measure = amlt = downbeat_f = float("nan")
-    if len(truth):
-        f_measure = mir_eval.beat.f_measure(trim(truth), trim(beats_s))
-        amlt = mir_eval.beat.continuity(trim(truth), trim(beats_s))[3]
-        if len(downbeats_s):
-            downbeat_f = mir_eval.beat.f_measure(trim(truth[::BEATS_PER_BAR]), trim(downbeats_s))
-    return Scores(near[0], any(near), f_measure, amlt, downbeat_f, cpu_s, minutes), bpm
+    truth_s, found_s = trim(beats_s), trim(found.beats_s)
+    _, cmlt, _, amlt = mir_eval.beat.continuity(truth_s, found_s)
+    downbeats_s = piece.downbeats_s[piece.downbeats_s <= beats_s[-1]]
+    downbeat_f = _downbeat_f(trim(downbeats_s), trim(found.downbeats_s))
+    return _f(truth_s, found_s), cmlt, amlt, downbeat_f
 
 
-def line(s: Scores) -> str:
-    text = f"tempo {s.tempo:4.2f} octave {s.octave:4.2f}"
-    if not np.isnan(s.f_measure):
-        text += f" F {s.f_measure:.3f} AMLt {s.amlt:.3f} downbeat F {s.downbeat_f:.3f}"
-    return f"{text} CPU s/min {s.cpu_s / s.minutes:.2f}"
+def _f(truth_s: Times, found_s: Times) -> float:
+    return float(mir_eval.beat.f_measure(truth_s, found_s, WINDOW_S))
 
 
-def summary(scores: list[Scores]) -> str:
-    return line(Scores(*np.mean(np.array(scores, dtype=float), axis=0)))
+def _downbeat_f(truth_s: Times, found_s: Times) -> float:
+    """Return the F-measure; NaN where either side has no downbeats, as of who does not know any."""
+    return _f(truth_s, found_s) if len(truth_s) and len(found_s) else float("nan")
 
 
-def find_pieces(folder: Path) -> Iterator[Piece]:
-    """Yield every audio file below `folder` whose tempo is known."""
-    tempi = listed_tempi(folder)
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
-        midi = path.with_name("notes.mid")
-        if midi.exists():
-            beats_s = midi_beats(midi, last_s=3600.0)
-            yield Piece(path, float(60.0 / np.median(np.diff(beats_s))), beats_s)
-        elif path.name in tempi:
-            yield Piece(path, tempi[path.name], np.zeros(0))
+def _inside(times_s: Times, stretches_s: Times) -> Times:
+    late = times_s[:, None] >= stretches_s[:, 0] - WINDOW_S
+    early = times_s[:, None] <= stretches_s[:, 1] + WINDOW_S
+    return times_s[np.any(late & early, axis=1)]
 
 
-def listed_tempi(folder: Path) -> dict[str, float]:
-    """Return the tempi that a `LICENSE-MUSIC` file in or near the folder lists by file name."""
-    near = [*folder.rglob("LICENSE-MUSIC")]
-    for level in (folder, *folder.resolve().parents[:2]):
-        near += [*level.glob("LICENSE-MUSIC"), *level.glob("*.dist-info/licenses/LICENSE-MUSIC")]
-    text = "\n".join(path.read_text() for path in near)
-    return {name: float(bpm) for name, bpm in re.findall(r"(\S+\.\w+)\s+([\d.]+) bpm", text)}
+def _restarts(truth_s: Times, found_s: Times, stretches_s: Times) -> float:
+    """Return the share of stretches in which all of `CHECKED_BEATS` after two are found."""
+    right = []
+    for start_s, end_s in stretches_s:
+        own_s = truth_s[(truth_s >= start_s - WINDOW_S) & (truth_s <= end_s)]
+        checked_s = own_s[LATE_BEATS : LATE_BEATS + CHECKED_BEATS]
+        if len(checked_s) == CHECKED_BEATS:
+            away_s = np.abs(checked_s[:, None] - found_s).min(axis=1, initial=np.inf)
+            right.append(bool((away_s < WINDOW_S).all()))
+    return float(np.mean(right)) if right else float("nan")
 
 
-def midi_beats(path: Path, last_s: float) -> NDArray[np.float64]:
-    """Return the times of the quarter notes of a standard MIDI file's tempo map."""
-    data = path.read_bytes()
-    ticks_per_beat = struct.unpack(">H", data[12:14])[0]
-    changes = [(0, 500_000), *sorted(tempo_events(data), key=lambda event: event[0])]
-    beats, tick, now_s = [], 0, 0.0
-    while now_s < last_s:
-        beats.append(now_s)
-        microseconds = [value for at, value in changes if at <= tick][-1]
-        now_s += microseconds / 1e6
-        tick += ticks_per_beat
-    return np.array(beats)
+def means(all_scores: list[Scores]) -> Scores:
+    """Return the mean of each score over the pieces that have it."""
+    columns = np.array(all_scores, dtype=float).T
+    known = [column[~np.isnan(column)] for column in columns]
+    return Scores(*[float(c.mean()) if len(c) else float("nan") for c in known])
 
 
-def tempo_events(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield (tick, microseconds a beat) for each tempo event of a standard MIDI file."""
-    position = 14
-    while data[position : position + 4] == b"MTrk":
-        end = position + 8 + struct.unpack(">I", data[position + 4 : position + 8])[0]
-        position, tick, status = position + 8, 0, 0
-        while position < end:
-            delta, position = variable_length(data, position)
-            tick += delta
-            if data[position] >= 0x80:
-                status, position = data[position], position + 1
-            if status == 0xFF:
-                kind = data[position]
-                length, position = variable_length(data, position + 1)
-                if kind == 0x51:
-                    yield tick, int.from_bytes(data[position : position + length], "big")
-                position += length
-            elif status in (0xF0, 0xF7):
-                length, position = variable_length(data, position)
-                position += length
-            else:
-                position += 1 if status >> 4 in (0xC, 0xD) else 2
-        position = end
-
-
-def variable_length(data: bytes, position: int) -> tuple[int, int]:
-    """Return a MIDI variable-length number and the position after it."""
-    value = 0
-    while True:
-        byte = data[position]
-        position += 1
-        value = value << 7 | byte & 0x7F
-        if byte < 0x80:
-            return value, position
+def line(scores: Scores) -> str:
+    """Return the scores that are known, in words."""
+    named = zip(LABELS, scores, strict=True)
+    return " ".join(f"{name} {value:.3f}" for name, value in named if not np.isnan(value))
 
 
 if __name__ == "__main__":
