@@ -38,6 +38,10 @@ class FlatAgent(nn.Module):
         self.policy = _network(hidden_dim, N_ACTIONS, last_gain=0.01)
         self.value = _network(hidden_dim, 1, last_gain=1.0)
 
+    def value_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters of the value's network."""
+        return list(self.value.parameters())
+
     def encode(self, tracks: Sequence[TrackInputs]) -> Encoded:
         """Return the features themselves: nothing is learnt of a track as a whole."""
         features = torch.cat([track.values[:, :N_FEATURES] for track in tracks])

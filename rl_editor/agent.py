@@ -262,6 +262,10 @@ class Agent(nn.Module):
         self.value_head = nn.Linear(dim, 1)
         self.auxiliary = AuxiliaryHeads(dim)
 
+    def value_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters of the value function that it does not share with the policy."""
+        return [*self.value_in.parameters(), *self.value_head.parameters()]
+
     def encode(self, tracks: Sequence[TrackInputs]) -> Encoded:
         """Return the embeddings of whole tracks; gradients flow through them."""
         lengths = [len(track.values) for track in tracks]

@@ -115,7 +115,7 @@ def banded_attention(
     return unfolded.reshape(n_heads, -1, head_dim)[:, :n_beats]
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=256)
 def _bands(
     n_beats: int, kernel_size: int, dilation: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:

@@ -197,8 +197,9 @@ class TrainConfig(_Checked):
     bc_lr: float = _number(1e-3, above=0, most=1)
     """Peak learning rate of behavioural cloning, in (0, 1]."""
     bc_coef: float = _number(0.06, least=0)
-    """Weight in PPO of what is learned from known edits, the auxiliary tasks among it; at least 0.
-    At 0.5 its noise drowned what PPO adds (docs/training.md)."""
+    """Weight in PPO of what is learned from known edits, the auxiliary tasks among it; at least 0,
+    where the reasons that users read are no longer learned. At 0.5 PPO added less
+    (docs/training.md)."""
     bc_fade: float = _number(0.0, least=0, most=1)
     """Share of the cloning loss that is lost by the end, in a straight line, in [0, 1].
     A policy that loses it drifts to short, timid actions and loses what planned edits gain."""
@@ -235,7 +236,8 @@ class TrainConfig(_Checked):
     value_coef: float = _number(0.5, least=0)
     """Weight of the value function's loss; at least 0."""
     tempo_coef: float = _number(0.2, least=0)
-    """Weight of an auxiliary task, to tell the tempo of a beat from its embedding; at least 0."""
+    """Weight of an auxiliary task, to tell the tempo of a beat from its embedding; at least 0. In
+    PPO it is taken times `bc_coef`."""
     energy_coef: float = _number(0.2, least=0)
     """The same for its level; at least 0."""
     phrase_coef: float = _number(0.2, least=0)

@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -188,17 +188,31 @@ class Descent:
             self._together = DistributedDataParallel(_Shares(agent), find_unused_parameters=True)
 
     def step(
-        self, optimizer: torch.optim.Optimizer, max_norm: float, share: ShareOfLoss
+        self,
+        optimizer: torch.optim.Optimizer,
+        max_norm: float,
+        share: ShareOfLoss,
+        alone: Sequence[nn.Parameter] = (),
     ) -> dict[str, float]:
         """Take one step; return the sums of the numbers, and `gradient_norm` before clipping.
+
+        Args:
+            optimizer: of the agent's parameters.
+            max_norm: longest gradient that is taken.
+            share: makes this process's share of the loss.
+            alone: parameters that learn something apart from the others: the length of their
+                gradient is clipped by itself and is not part of `gradient_norm`.
 
         Raises:
             FloatingPointError: the gradient is not finite.
         """
         optimizer.zero_grad(set_to_none=True)
         loss, numbers = self._backward(share)
-        norm = float(nn.utils.clip_grad_norm_(self.agent.parameters(), max_norm))
-        if not np.isfinite(norm):
+        apart = {id(parameter) for parameter in alone}
+        others = [p for p in self.agent.parameters() if id(p) not in apart]
+        norm = float(nn.utils.clip_grad_norm_(others, max_norm))
+        norm_alone = float(nn.utils.clip_grad_norm_(alone, max_norm))
+        if not np.isfinite(norm + norm_alone):
             raise FloatingPointError(f"the gradient is not finite (loss {loss})")
         optimizer.step()
         return {**numbers, "gradient_norm": norm}

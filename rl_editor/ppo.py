@@ -2,7 +2,8 @@
 
 Departures from the paper: minibatches are made of whole tracks, each encoded once per gradient
 step and read at every cursor; the entropy is a share of its maximum over the allowed actions; a
-cloning loss can be mixed in; no further pass begins when the policy has moved too far
+cloning loss can be mixed in; a value function that measures nothing learns apart, its gradient
+clipped by itself; no further pass begins when the policy has moved too far
 (approximate KL).
 float32 throughout: the value loss of an episode-end reward overflows half precision.
 """
@@ -205,6 +206,7 @@ class PPO:
         """
         config, batch = self.config, Batch.from_rollout(rollout, self.config)
         descent = self.descent or Descent(self.agent)
+        alone = () if batch.by_value else self.agent.value_parameters()
         log: dict[str, list[float]] = {}
         n_rows = 0
         for _ in range(config.ppo_epochs):
@@ -214,7 +216,7 @@ class PPO:
                 own = own_rows(rows, tasks, self.inputs, descent.processes)
                 share = len(own) / len(rows)
                 loss = partial(self._share_of_loss, batch, own, share, entropy_coef, extra_loss)
-                values = descent.step(self.optimizer, config.max_grad_norm, loss)
+                values = descent.step(self.optimizer, config.max_grad_norm, loss, alone)
                 n_rows += len(rows)
                 for name, value in values.items():
                     log.setdefault(name, []).append(value)

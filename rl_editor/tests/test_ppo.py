@@ -1,5 +1,6 @@
 """Laws of the rollout and of PPO on made tracks, and a task that it must solve."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -327,6 +328,28 @@ def test_a_value_function_that_measures_nothing_learns_alone(setting, by_value):
     }
     shared = {"encoder", "heads_in", "context_in", "trunk"}
     assert changed == {"value_in", "value_head"} | (shared if by_value else set())
+
+
+def updated_policy(agent, inputs, rollout, group_size, value_coef):
+    """Return the weights after an update, those of the value function left out."""
+    own = copy.deepcopy(agent)
+    config = TrainConfig(group_size=group_size, value_coef=value_coef, minibatches=2)
+    optimizer = torch.optim.Adam(own.parameters(), lr=1e-3)
+    PPO(own, optimizer, inputs, config).update(rollout, np.random.default_rng(0), 0.01)
+    return {n: p.detach() for n, p in own.named_parameters() if not n.startswith("value_")}
+
+
+@pytest.mark.parametrize(("group_size", "changes"), [(1, True), (2, False)])
+def test_only_a_value_function_that_measures_changes_the_policys_steps(
+    setting, group_size, changes
+):
+    """Not by clipping either, although its gradient is by far the longer one."""
+    agent, _, inputs, environment = setting
+    environment.seed(episode_seeds(0, slice(0, environment.n_envs), group_size))
+    rollout = roll(agent, inputs, environment, 200)
+    with_it, without = (updated_policy(agent, inputs, rollout, group_size, c) for c in (10.0, 0.0))
+    differs = [not torch.equal(with_it[name], without[name]) for name in with_it]
+    assert any(differs) == changes
 
 
 @pytest.mark.parametrize(("group_size", "by_value"), [(1, True), (2, False)])

@@ -6,18 +6,25 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile as sf
+import torch
 
 from rl_editor import checkpoint, train
+from rl_editor.agent import Agent
+from rl_editor.auxiliary_tasks import TASKS
 from rl_editor.cache import Cache
+from rl_editor.cloning_examples import example
 from rl_editor.config import AgentConfig, Config, TrainConfig
+from rl_editor.distributed import ALONE
 from rl_editor.errors import UserError
 from rl_editor.extras import install_hint
 from rl_editor.grid import steady_grid
 from rl_editor.infer import edit
+from rl_editor.policy_inputs import N_INPUTS, Normalisation
 from rl_editor.session_files import write_session
 from rl_editor.session_settings import SessionSettings
 from rl_editor.sessions import make_session
@@ -205,6 +212,61 @@ def test_a_terminated_run_leaves_the_latest_checkpoint(tmp_path, made_tasks, mon
     monkeypatch.setattr(train, "_improve", lambda *a: signal.raise_signal(signal.SIGTERM))
     assert train.main([]) == 143
     assert checkpoint.load(tmp_path / "models" / "latest.pt").metrics["epoch"] == 0
+
+
+@pytest.fixture
+def joined_loss():
+    """Return what makes the loss that PPO is joined by, at some settings, epoch and seed."""
+    tasks = made_data().train
+    normalisation = Normalisation.fit([task.track for task in tasks])
+    examples = [example(task.demonstration, normalisation) for task in tasks]
+    config = Config(agent=SMALL)
+    torch.manual_seed(0)
+    agent = Agent(config.agent, N_INPUTS)
+
+    def loss(epoch=0, seed=0, dropout_seed=0, **settings):
+        own = dataclasses.replace(config.train, epochs=10, **settings)
+        run = SimpleNamespace(
+            agent=agent,
+            config=dataclasses.replace(config, train=own),
+            epoch=epoch,
+            rng=np.random.default_rng(seed),
+            processes=ALONE,
+        )
+        torch.manual_seed(dropout_seed)
+        value = train._cloning_loss(run, examples).item()
+        assert not agent.training
+        return value
+
+    return loss
+
+
+def test_what_joins_ppo_is_weighed(joined_loss):
+    assert joined_loss(bc_coef=1.0) > 0.0
+    assert joined_loss(bc_coef=0.5) == pytest.approx(0.5 * joined_loss(bc_coef=1.0))
+    assert joined_loss(bc_coef=0.0) == 0.0
+
+
+def test_only_the_cloning_loss_of_what_joins_ppo_fades(joined_loss):
+    none = {f"{task}_coef": 0.0 for task in TASKS}
+    begin, end = (joined_loss(epoch, bc_coef=1.0, bc_fade=1.0) for epoch in (0, 10))
+    auxiliary = joined_loss(0, bc_coef=1.0) - joined_loss(0, bc_coef=1.0, **none)
+    assert begin > end
+    assert end == pytest.approx(auxiliary, rel=1e-4)
+    assert joined_loss(10, bc_coef=1.0, bc_fade=1.0, **none) == pytest.approx(0.0, abs=1e-7)
+
+
+def test_what_joins_ppo_is_learned_with_dropout_and_of_medleys(joined_loss, monkeypatch):
+    assert joined_loss(dropout_seed=1) != joined_loss(dropout_seed=2)
+    joined = []
+
+    def with_another(own, examples, rng):
+        joined.append(own)
+        return own
+
+    monkeypatch.setattr("rl_editor.behavioral_cloning.with_another", with_another)
+    joined_loss()
+    assert joined
 
 
 def test_schedules():
