@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.config import AnalysisConfig
+from rl_editor.errors import UserError
 
 FloatArray = NDArray[np.float32]
 
@@ -84,10 +85,22 @@ def activations(
 
 
 def read_weights(path: Path) -> dict[str, FloatArray]:
-    """Return the tensors of a safetensors file of the network, in float32."""
+    """Return the tensors of a safetensors file of the network, in float32.
+
+    Raises:
+        UserError: the file is missing or is no safetensors file.
+    """
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    return {name: value.astype(np.float32) for name, value in load_file(path).items()}
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"{path} should be the weights of a beat network, but cannot be read ({error}); name a "
+            "file that benchmarks.beat_training made."
+        ) from error
+    return {name: value.astype(np.float32) for name, value in tensors.items()}
 
 
 def _forward(frames: FloatArray, w: Mapping[str, FloatArray]) -> FloatArray:

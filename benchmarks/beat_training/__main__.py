@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -32,6 +34,7 @@ from rl_editor.atomic import atomic_path
 from rl_editor.beat_network import read_weights
 from rl_editor.errors import UserError
 from rl_editor.parallel import default_jobs
+from rl_editor.score_rendering import find_soundfont
 from rl_editor.stopping import EXIT_USER_ERROR, exit_code, terminable
 
 WEIGHTS, REPORT = "beat_network.safetensors", "beat_network.json"
@@ -82,8 +85,18 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=default_jobs(), help="that make examples")
     parser.add_argument("--threads", type=int, default=1, help="of the training (1)")
     args = parser.parse_args(arguments)
-    if args.hours <= 0 or args.passes < 1 or args.held_out < 1:
-        parser.error("--hours, --passes and --held-out must be positive")
+    positive = ("hours", "passes", "held_out", "batch_crops", "jobs", "threads", "lr")
+    for name in (*positive, "seed", "unsure_frames", "neighbour", "dropout"):
+        value, may_be_0 = getattr(args, name), name not in positive
+        if not (0 <= value < math.inf if may_be_0 else 0 < value < math.inf):
+            parser.error(
+                f"--{name.replace('_', '-')} must be {'at least 0' if may_be_0 else 'positive'}, "
+                f"not {value}"
+            )
+    if args.dropout >= 1 or args.neighbour > 1 or not all(w > 0 for w in args.positive_weights):
+        parser.error(
+            "--dropout must be below 1, --neighbour at most 1, --positive-weights positive"
+        )
     if args.width < 2 or args.width % 2:
         parser.error(f"--width must be even and positive, not {args.width}")
     if not 0 <= args.material_seed < FIRST_HELD_OUT_SEED // SEEDS_A_SET:
@@ -93,16 +106,25 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def maker(scores: Path | None) -> MakeExample:
     """Return what makes the examples; scores add rendered MIDI files to them."""
-    from benchmarks.beat_training.material import make_example
+    from benchmarks.beat_training.songs.recordings import make_example
 
-    return partial(make_example, scores=scores)
+    return partial(make_example, scores=None if scores is None else str(scores))
+
+
+def material_name(scores: Path | None) -> str:
+    """Return a name for the folder of examples that depends on the sounds they are made of."""
+    files = [find_soundfont()]
+    if scores is not None:
+        files += sorted(scores.rglob("*.mid"))
+    facts = [(path.name, path.stat().st_size) for path in files]
+    kind = "without_scores" if scores is None else "with_scores"
+    return f"{kind}-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:8]}"
 
 
 def run(args: argparse.Namespace, make_example: MakeExample) -> None:
     """Make the material, train, and write weights and report."""
     settings = settings_of(args)
-    kind = "with_scores" if args.scores else "without_scores"
-    material = (args.material or args.out / "material") / kind
+    material = (args.material or args.out / "material") / material_name(args.scores)
     for folder in (args.out, material):
         folder.mkdir(parents=True, exist_ok=True)
     n_examples = max(1, round(args.hours * 3600.0 / EXAMPLE_S))
@@ -127,7 +149,7 @@ def run(args: argparse.Namespace, make_example: MakeExample) -> None:
         "held_out": dataclasses.asdict(evaluate(held_out, read_weights(args.out / WEIGHTS))),
         "held_out_shipped": dataclasses.asdict(evaluate(held_out)),
     }
-    text = json.dumps(report, indent=2)
+    text = json.dumps(report, indent=2, allow_nan=False)
     with atomic_path(args.out / REPORT) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
     print(text)
@@ -151,7 +173,7 @@ def settings_of(args: argparse.Namespace) -> TrainingSettings:
 
 
 def made(make_example: MakeExample, seeds: Sequence[int], folder: Path, jobs: int) -> list[Piece]:
-    """Return the examples of these seeds, made if they are not there yet, in their order."""
+    """Return the examples of these seeds by name of their files; what is missing is made."""
     paths = []
     for path in prepare(make_example, seeds, EXAMPLE_S, folder, jobs):
         paths.append(path)

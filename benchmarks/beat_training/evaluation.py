@@ -30,7 +30,7 @@ class Scores:
         f_measure: of all beats that the tracker is sure to hear, talk and noise included.
         f_inside: of those inside the stretches of playing.
         downbeat_f: of the downbeats inside the stretches of playing.
-        error_ms: mean distance of the beats that were found from the true ones.
+        error_ms: mean distance of the beats that were found from the true ones; None without any.
         false_beats: beats heard per minute outside of the stretches, over all pieces.
     """
 
@@ -38,7 +38,7 @@ class Scores:
     f_measure: float
     f_inside: float
     downbeat_f: float
-    error_ms: float
+    error_ms: float | None
     false_beats: float
 
 
@@ -76,7 +76,7 @@ def evaluate(
         raise ValueError("at least one piece must have beats")
     f_all, f_inside, f_down = (float(mean) for mean in np.mean(np.array(rows), axis=0))
     errors = np.concatenate(errors_s)
-    error_ms = 1000.0 * float(errors.mean()) if len(errors) else float("inf")
+    error_ms = 1000.0 * float(errors.mean()) if len(errors) else None
     per_minute = 60.0 * n_false / max(outside_s, 1.0)
     return Scores(len(rows), f_all, f_inside, f_down, error_ms, per_minute)
 

@@ -85,7 +85,7 @@ def make_example(
         start = round(at_s * SR)
         sound = sound[: len(signal) - start]
         signal[start : start + len(sound)] += sound
-        inside = times_s < min(length_s, duration_s - at_s) - 0.02
+        inside = times_s < length_s - 0.02
         beats.append(at_s + times_s[inside])
         places.append(place[inside])
         end_s = min(duration_s, at_s + length_s)

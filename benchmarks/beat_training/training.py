@@ -7,6 +7,7 @@ a run that was stopped ends with the same weights as one that was not. All is fl
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -134,7 +135,13 @@ class Run:
         """Return the number of passes that are done, 0 without a checkpoint."""
         if not path.exists():
             return 0
-        state = torch.load(path, weights_only=True)
+        try:
+            state = torch.load(path, weights_only=True)
+        except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+            raise UserError(
+                f"{path} should be a checkpoint of this training, but cannot be read: remove it to "
+                "begin anew."
+            ) from error
         if state["facts"] != self.facts:
             differ = [name for name in self.facts if state["facts"].get(name) != self.facts[name]]
             raise UserError(

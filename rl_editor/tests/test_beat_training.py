@@ -259,6 +259,7 @@ def test_the_command_ends_with_a_code(monkeypatch, tmp_path, raised, code):
 @pytest.mark.slow
 def test_the_command_trains_writes_and_goes_on(tmp_path: Path, monkeypatch, capsys):
     monkeypatch.setattr(command, "EXAMPLE_S", 30.0)
+    monkeypatch.setattr(command, "material_name", lambda scores: "made")
     monkeypatch.setattr(command, "maker", lambda scores: clicks_and_chords)
     sizes = {"hours": 0.2, "passes": 24, "width": 8, "jobs": 1, "held-out": 3}
     options = [text for name, size in sizes.items() for text in (f"--{name}", str(size))]
@@ -269,3 +270,38 @@ def test_the_command_trains_writes_and_goes_on(tmp_path: Path, monkeypatch, caps
     capsys.readouterr()
     assert command.main(["--out", str(tmp_path), *options]) == 0
     assert "pass 24" not in capsys.readouterr().out  # nothing was left to do
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--hours nan", "--batch-crops 0", "--dropout 1.5", "--seed -1", "--threads 0", "--lr -1",
+     "--unsure-frames -3", "--positive-weights -1 2", "--width 5", "--passes 0"],
+)  # fmt: skip
+def test_settings_out_of_their_range_are_refused(option, tmp_path, capsys):
+    with pytest.raises(SystemExit) as refused:
+        command.main(["--out", str(tmp_path / "new"), *option.split()])
+    assert refused.value.code == 2
+    assert option.split()[0] in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_damaged_checkpoint_and_damaged_weights_are_told(tmp_path):
+    pieces = [piece(seed) for seed in range(2)]
+    (tmp_path / "checkpoint.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(UserError, match="cannot be read"):
+        train(pieces, [], SMALL, tmp_path)
+    (tmp_path / "x.safetensors").write_bytes(b"no weights")
+    for name in ("x.safetensors", "missing.safetensors"):
+        with pytest.raises(UserError, match="weights of a beat network"):
+            beat_network.read_weights(tmp_path / name)
+
+
+def test_examples_of_other_scores_lie_in_another_folder(tmp_path, monkeypatch):
+    (tmp_path / "font.sf2").write_bytes(b"font")
+    monkeypatch.setattr(command, "find_soundfont", lambda: tmp_path / "font.sf2")
+    names = {command.material_name(None), command.material_name(tmp_path)}
+    (tmp_path / "a.mid").write_bytes(b"score")
+    names.add(command.material_name(tmp_path))
+    (tmp_path / "font.sf2").write_bytes(b"another font")
+    names.add(command.material_name(tmp_path))
+    assert len(names) == 4
