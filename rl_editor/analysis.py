@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from rl_editor import audio, units
 from rl_editor.beat_hints import NO_HINTS, BeatHints
+from rl_editor.beat_trackers import OWN_TRACKER, BeatTracker, load_tracker
 from rl_editor.beats import beat_input, grid_from_activations, listen
 from rl_editor.cache import Cache, file_sha256, track_key
 from rl_editor.config import AnalysisConfig, to_dict
@@ -60,7 +61,7 @@ _FRAMES_DONE, _BEATS_DONE, _STEMS_DONE = 0.15, 0.35, 0.65
 class _Request:
     """What is wanted besides the sound: the user's hints, the stems, who hears of progress.
 
-    `kept` is what was worked out before.
+    `kept` is what was worked out before, `tracker` hears the beats.
     """
 
     hints: BeatHints
@@ -68,6 +69,7 @@ class _Request:
     make_stems: _StemMaker
     report: OnStage
     kept: KeptParts = NOTHING_KEPT
+    tracker: BeatTracker = OWN_TRACKER
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def analyze(
     hints: BeatHints = NO_HINTS,
     stems: str = OFFLINE,
     on_stage: OnStage | None = None,
+    tracker: BeatTracker = OWN_TRACKER,
 ) -> Track:
     """Return the track of an audio file, from the cache if it is there.
 
@@ -98,25 +101,27 @@ def analyze(
         hints: what the user says about the beat.
         stems: "offline", "demucs", "demucs:<model of its hub>" or "demucs:<folder>/<model>".
         on_stage: hears how far it is.
+        tracker: hears the beats; not another than the own one where the hints bring them.
 
     Raises:
-        UserError: the file cannot be analysed, these stems cannot be made, or a hint is out of
-            range or does not fit the recording.
+        UserError: the file cannot be analysed, these stems cannot be made, the tracker cannot be
+            used, or a hint is out of range or does not fit the recording.
     """
     hints.check()
+    tracker.check(None if hints.given is None else hints.given.name)
     report = on_stage or _say_nothing
     report("read", 0.0)
     schema, sha256 = schema_name(stems), file_sha256(path)
     settings = {"version": ANALYSIS_VERSION, "config": to_dict(CONFIG)}
-    own = {"schema": schema, "stems": stems}
-    key = track_key(sha256, settings | own | hints.settings())
+    own, heard_by = {"schema": schema, "stems": stems}, tracker.settings()
+    key = track_key(sha256, settings | own | hints.settings() | heard_by)
     known = cache.load_track(key, path) if cache is not None else None
     if known is not None:
         report("analyse", 1.0)
         return known
     info = audio.probe(path)
-    kept = KeptParts(cache, sha256, settings, own)
-    request = _Request(hints, stems, _stem_maker(stems, path, report), report, kept)
+    kept = KeptParts(cache, sha256, settings, own, heard_by)
+    request = _Request(hints, stems, _stem_maker(stems, path, report), report, kept, tracker)
     heard = _read_and_hear(path, request)
     track = _describe(heard, info, sha256, request)
     if cache is not None:
@@ -223,6 +228,7 @@ def _hear(signal: NDArray[np.float32], request: _Request) -> _Heard:
     is_given = request.hints.given is not None
     beats = None if is_given else request.kept.beats(n_frames)
     listens = beats is None and not is_given
+    hear = load_tracker(request.tracker) if listens else None
     blocks: list[NDArray[np.float32]] = []
 
     def visit(first: int, magnitude: NDArray[np.float32]) -> None:
@@ -232,7 +238,8 @@ def _hear(signal: NDArray[np.float32], request: _Request) -> _Heard:
 
     frames = frame_features(signal, CONFIG, visit)
     if listens:
-        beats = listen(np.concatenate(blocks))
+        heard = None if hear is None else hear(signal, n_frames)
+        beats = listen(np.concatenate(blocks), heard)
         request.kept.keep_beats(beats)
     return _Heard(frames, beats, gain)
 

@@ -3,8 +3,8 @@
 Four steps: a network hears beats and downbeats (`beat_network`), a decoder finds the stretches
 of playing and their beats (`beat_decoding`, `beat_stretches`), one meter is chosen for the file
 and one bar phase for each stretch, and the rests between stretches are filled with cells at
-the local tempo (`beat_parts`). A better tracker replaces `listen` and keeps the rest. What the
-user says about the beat (`BeatHints`) changes the second and third step alone.
+the local tempo (`beat_parts`). Another tracker (`beat_trackers`) replaces the first step and keeps
+the rest. What the user says about the beat (`BeatHints`) changes the second and third step alone.
 """
 
 from __future__ import annotations
@@ -65,16 +65,20 @@ def track_beats(
     return grid_from_activations(listen(beat_inputs), duration_s, hints)
 
 
-def listen(beat_inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+def listen(
+    beat_inputs: NDArray[np.float32], heard: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
     """Return [T, 3] float32, all that a grid is decoded from.
 
     Of each frame the probabilities of a beat and of a downbeat, and the level (`frame_level_db`).
 
     Args:
         beat_inputs: [T, 64] from `beat_input`, 50 frames a second.
+        heard: [T, 2] probabilities that another tracker gave (`beat_trackers`); None has the
+            network hear them.
     """
-    level_db = frame_level_db(beat_inputs)
-    return np.concatenate([activations(beat_inputs), level_db[:, None]], axis=1)
+    values = activations(beat_inputs) if heard is None else heard
+    return np.concatenate([values, frame_level_db(beat_inputs)[:, None]], axis=1)
 
 
 def frame_level_db(beat_inputs: NDArray[np.float32]) -> NDArray[np.float32]:

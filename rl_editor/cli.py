@@ -142,6 +142,14 @@ def _add_edit_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_beat_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what a user can say about the beat; `docs/beats.md` has an example of each."""
     beat = parser.add_argument_group("the beat, when it is heard wrong")
+    beat.add_argument(
+        "--beat-tracker",
+        default="own",
+        help="own, beat_this (extra [beats]) or librosa (extra [librosa])",
+    )
+    beat.add_argument(
+        "--beat-checkpoint", metavar="FILE_OR_NAME", help="of beat_this; else its final0"
+    )
     beat.add_argument("--tempo", type=float, help="beats a minute")
     beat.add_argument("--half", action="store_true", help="half the tempo that is heard")
     beat.add_argument("--double", action="store_true", help="twice the tempo that is heard")
@@ -198,6 +206,8 @@ def _edit(arguments: argparse.Namespace) -> int:
             downbeats_s=tuple(arguments.downbeat),
             beats_path=arguments.beats,
             write_beats_path=arguments.write_beats,
+            beat_tracker=arguments.beat_tracker,
+            beat_checkpoint=arguments.beat_checkpoint,
             stems=arguments.stems,
             output_format=_output_format(arguments),
             use_cache=not arguments.no_cache,

@@ -17,6 +17,7 @@ from rl_editor import audio, checkpoint, notes, report
 from rl_editor.analysis import analyze, schema_name
 from rl_editor.audio_containers import check_file
 from rl_editor.beat_hints import BeatHints
+from rl_editor.beat_trackers import BeatTracker
 from rl_editor.beats_file import GivenBeats, read_beats, write_beats
 from rl_editor.boundary_refinement import refine_boundaries
 from rl_editor.cache import Cache
@@ -60,6 +61,8 @@ class EditOptions:
         beats_path: file with the beats (`docs/beats.md`); not with a tempo, half or double.
         write_beats_path: where the beats of the recording are written to; Audacity labels if the
             name ends in `.labels.txt`, else times and places in the bar.
+        beat_tracker: "own", "beat_this" or "librosa" hears the beats; not with `beats_path`.
+        beat_checkpoint: of beat_this: a file, or a name that the package fetches.
         stems: "offline", "demucs" (its default model), or a Demucs model: NAME or FOLDER/NAME.
         output_format: sample format, rate and channels of the output; those of the source
             unless asked otherwise.
@@ -78,6 +81,8 @@ class EditOptions:
     downbeats_s: tuple[float, ...] = ()
     beats_path: str | Path | None = None
     write_beats_path: str | Path | None = None
+    beat_tracker: str = "own"
+    beat_checkpoint: str | Path | None = None
     stems: str = "offline"
     output_format: OutputFormat = field(default_factory=OutputFormat)
     use_cache: bool = True
@@ -145,7 +150,8 @@ def edit(
         track = _analysed(source, chosen, hints, progress)
         progress.stage("decide", 0.0)
         made = decide(loaded, track, chosen)
-        edl = _decision_list(track, made, hints, loaded.calibration, progress)
+        words = (*_tracker(chosen).words(), *hints.words())
+        edl = _decision_list(track, made, words, loaded.calibration, progress)
         rendered = render(
             edl,
             source,
@@ -224,6 +230,11 @@ def _hints(options: EditOptions) -> BeatHints:
     )
 
 
+def _tracker(options: EditOptions) -> BeatTracker:
+    named = options.beat_checkpoint
+    return BeatTracker(options.beat_tracker, None if named is None else str(named))
+
+
 def _analysed(source: Path, options: EditOptions, hints: BeatHints, progress: Progress) -> Track:
     return analyze(
         source,
@@ -231,6 +242,7 @@ def _analysed(source: Path, options: EditOptions, hints: BeatHints, progress: Pr
         hints=hints,
         stems=options.stems,
         on_stage=progress.stage,
+        tracker=_tracker(options),
     )
 
 
@@ -273,6 +285,7 @@ def _check_wishes(options: EditOptions) -> None:
             "3 is the default."
         )
     _hints(options).check()
+    _tracker(options).check(options.beats_path)
     check_stems(options.stems)
 
 
@@ -299,8 +312,13 @@ def decide(loaded: checkpoint.Checkpoint, track: Track, options: EditOptions) ->
 
 
 def _decision_list(
-    track: Track, made: Plan, hints: BeatHints, calibration: Calibration | None, progress: Progress
+    track: Track,
+    made: Plan,
+    words: tuple[str, ...],
+    calibration: Calibration | None,
+    progress: Progress,
 ) -> EditDecisionList:
+    """Return the edit list; `words` are the options by which the grid was made."""
     progress.stage("join", 0.0)
     with audio.AudioReader(track.path) as reader:
         refined = refine_boundaries(made.state.clips(), reader, track.grid)
@@ -314,7 +332,7 @@ def _decision_list(
         duration_s=samples / track.sample_rate,
         clips=fitted.clips,
         decisions=decisions(made, track, calibration, fitted.clips),
-        grid=EdlGrid.of(track.grid, hints.words()),
+        grid=EdlGrid.of(track.grid, words),
         joins=fitted.joins,
     )
 

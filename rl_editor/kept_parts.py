@@ -1,6 +1,6 @@
 """What the analysis of a recording is made of and another one can be made of as well.
 
-What the beat network heard and the stems do not depend on what the user says about the beat.
+What the beat tracker heard and the stems do not depend on what the user says about the beat.
 They are kept in the cache, exactly, under keys without the hints: other hints are a matter of
 decoding again. A minute of music takes 0.13 MB.
 """
@@ -30,12 +30,14 @@ class KeptParts:
         sha256: of the recording's bytes.
         settings: what all parts depend on, as JSON values.
         stem_settings: what the stems depend on besides.
+        beat_settings: what the beats that are heard depend on besides.
     """
 
     cache: Cache | None = None
     sha256: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     stem_settings: Mapping[str, Any] = field(default_factory=dict)
+    beat_settings: Mapping[str, Any] = field(default_factory=dict)
 
     def beats(self, n_frames: int) -> NDArray[np.float32] | None:
         """Return [T, 3] of `beats.listen` for `T` frames, or None if it is not there."""
@@ -61,7 +63,7 @@ class KeptParts:
         self._store("stems", {"power": stems.power, "onset": stems.onset, "source": source})
 
     def _key(self, part: str) -> str:
-        own = self.stem_settings if part == "stems" else {}
+        own = self.stem_settings if part == "stems" else self.beat_settings
         return track_key(self.sha256, {**self.settings, **own, "heard": part})
 
     def _load(self, part: str) -> dict[str, NDArray[Any]]:
