@@ -30,7 +30,7 @@ from rl_editor.errors import UserError
 from rl_editor.score_rendering import find_soundfont
 
 EXACT = Hands(0.0, {}, 0.0, 0.0)
-EVEN = Clock(0.5 * (np.arange(BEFORE + 21) - BEFORE), 0.5, 1.0)
+EVEN = Clock(0.5 * (np.arange(BEFORE + 21, dtype=np.float64) - BEFORE), 0.5, 1.0)
 
 
 def needs_soundfont():
