@@ -22,7 +22,7 @@ from rl_editor.config import AnalysisConfig
 from rl_editor.parallel import parallel_map
 from rl_editor.spectrogram import magnitude_blocks
 
-VERSION = 2
+VERSION = 1
 """Of the files; a change of what is in them, or of how examples are made, makes another."""
 FPS = AnalysisConfig().sr / AnalysisConfig().hop_length
 """Frames a second: 50."""

@@ -61,7 +61,6 @@ _ROCK = _patterns(
     "k:X..x..x...x..x.. s:....X.......X... a:x.x.x.x.x.x.x.x.",
     "k:X...X...X...X... s:....X.......X... h:x.x.x.x.x.x.x.x.",
     "k:X..x.....xx..... s:..x.X....x..X... h:x.x.x.x.x.x.x.x.",
-    "k:X.......X....... s:....X.......X... o:..x...x...x...x.",
     "k:X.......X....... t:x..x..x.x..x..x. L:..x..x....x..x..",
 )
 _HALF_TIME = _patterns(
@@ -79,13 +78,6 @@ _METAL = _patterns(
     "k:X..xx.x..xx.x... s:........X....... c:x...x...x...x...",
     "k:X.x..x.xx.x..x.x s:....X.......X... o:x...x...x...x...",
 )
-_SKANK_BEAT = _patterns(
-    "k:X...X...X...X... s:..X...X...X...X. h:..x...x...x...x.",
-    "k:X...X...X...X... s:..X...X...X...X. c:x.x.x.x.x.x.x.x.",
-    "k:X.x.X.x.X.x.X.x. s:..X...X...X...X. o:..x...x...x...x.",
-    "k:xxxxxxxxxxxxxxxx s:..X...X...X...X. c:..x...x...x...x.",
-)
-"""Thrash and punk: the snare between the beats."""
 _BALLAD = _patterns(
     "k:X.......x....... s:....X.......X... h:x.o.x.o.x.o.x.o.",
     "k:X......xx....... s:....X.......X... h:xoxoxoxoxoxoxoxo",
@@ -216,12 +208,11 @@ GROOVES: tuple[Groove, ...] = (
            ("hold", "riff", "arp"), "rock"),
     Groove("indie pop", 4, 4, (84, 150), 4, _ROCK, ("eighths", "riff", "synco"),
            ("strum", "arp", "eighths", "synco", "hold"), "pop"),
-    Groove("punk", 4, 4, (150, 215), 2, _ROCK + _SKANK_BEAT[:2], ("eighths",),
-           ("eighths", "chug"), "metal"),
-    Groove("metal", 4, 4, (90, 215), 7, _METAL + _SKANK_BEAT + _HALF_TIME[:2],
-           ("riff", "kick", "eighths"),
+    Groove("punk", 4, 4, (150, 215), 2, _ROCK + _METAL[3:4], ("eighths",), ("eighths", "chug"),
+           "metal"),
+    Groove("metal", 4, 4, (90, 215), 7, _METAL + _HALF_TIME[:2], ("riff", "kick", "eighths"),
            ("riff", "chug", "gallop", "riff"), "metal"),
-    Groove("fast metal", 4, 4, (130, 220), 3, _METAL[:5] + _SKANK_BEAT, ("riff", "eighths"),
+    Groove("fast metal", 4, 4, (160, 220), 2, _METAL, ("riff", "eighths"),
            ("riff", "chug", "gallop"), "metal"),
     Groove("funk", 4, 4, (84, 128), 4, _FUNK, ("synco", "riff", "kick"),
            ("synco", "scratch", "two_four"), "funk", (0.5, 0.6), 0.5),
