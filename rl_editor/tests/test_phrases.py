@@ -102,7 +102,7 @@ def test_novelty_is_zero_where_nothing_is_before_or_after_and_largest_at_a_chang
     assert found.argmax() == 10
     # two unit vectors at right angles: half of the squared distance is 1
     assert found[10] == pytest.approx(1.0)
-    assert found[15:] == pytest.approx(0.0, abs=1e-3)
+    assert found[15:] == pytest.approx(0.0, abs=1e-9)
 
 
 def test_a_recording_of_one_beat_or_without_a_sound():
