@@ -14,8 +14,8 @@ STAGES = {
     "analysis": """
         analysis audio audio_containers audio_decoders audio_writer beat_bars beat_decoding
         conversion
-        beat_hints beat_network beat_parts beat_stretches beats beats_file cache demucs_stems
-        features frame_features frame_vectors given_beats phrases
+        beat_hints beat_network beat_parts beat_stretches beat_trackers beats beats_file cache
+        demucs_stems features frame_features frame_vectors given_beats
         grid kept_parts recurrence spectrogram stems track""",
     "edit language": """
         action_sounds actions batch_arrangement beat_script boundary_refinement decision_times
