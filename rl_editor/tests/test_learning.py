@@ -82,11 +82,12 @@ def greedy_beats(agent, task, normalisation):
     return [beat for span in alone.batch.state(0).spans() for beat in range(span.start, span.end)]
 
 
-def right_edits_from_scratch(seed):
-    """Return for each of eight recordings and a new one whether PPO alone edits it rightly.
+def learned_from_scratch(seed):
+    """Return what the last drawn edits earned, and which of nine recordings are edited rightly.
 
-    About 50 seconds of CPU time. With few episodes at a time the policy is sure of two bars at once
-    before it has tried one, and every single step away from that costs reward; with many it has.
+    Eight recordings are learned from, the ninth is new. Nearly a minute of CPU time. With few
+    episodes at a time the policy is sure of two bars at once before it has tried one, and every
+    single step away from that costs reward; with many fewer seeds end there.
     """
     torch.manual_seed(seed)
     tasks = tuple(noisy_task(number) for number in range(8))
@@ -95,7 +96,7 @@ def right_edits_from_scratch(seed):
         hidden_dim=32, n_heads=2, kernel_size=5, dilations=(1, 2), n_global_tokens=2
     )
     agent = Agent(network, N_INPUTS)
-    config = TrainConfig(epochs=50, steps=24, n_envs=256, group_size=16, lr=3e-3, target_kl=0.05)
+    config = TrainConfig(epochs=58, steps=24, n_envs=256, group_size=16, lr=2e-3, target_kl=0.05)
     problem = EditingProblem(tasks, EpisodeConfig(), RewardConfig())
     rewards = learn(
         agent,
@@ -103,23 +104,27 @@ def right_edits_from_scratch(seed):
         normalisation,
         config,
         seed,
-        lambda epoch: 0.1 * (1.0 - epoch / config.epochs),
+        lambda epoch: 0.2 * (1.0 - epoch / config.epochs) ** 2,
     )
     assert rewards[0] < 1.0
-    return [
+    right = [
         greedy_beats(agent, task, normalisation)
         == np.flatnonzero(task.demonstration.wanted >= 0.5).tolist()
         for task in (*tasks, noisy_task(100))
     ]
+    return rewards[-5:].mean(), right
 
 
 @pytest.mark.slow
 def test_ppo_alone_finds_the_music_between_the_noise():
-    """From scratch, with one of two seeds; the edit of the new recording is right too.
+    """From scratch, the edit of the new recording too. True edits earn 6.2, random actions 0.2.
 
-    Of six seeds five get all nine right, and one five; which one hangs on the rounding of floats.
+    Of six seeds three get all nine right, these two among them, the others eight, seven and five.
+    Asked is one of two, since what a seed finds hangs on the rounding of floats.
     """
-    assert any(all(right_edits_from_scratch(seed)) for seed in (0, 1))
+    rewards, right = zip(*(learned_from_scratch(seed) for seed in (0, 1)), strict=True)
+    assert min(rewards) > 4.5
+    assert any(all(edits) for edits in right)
 
 
 def maskable_ppo_rewards(problem, config, seed, hidden_dim, entropy_coef):
