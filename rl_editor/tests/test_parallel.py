@@ -72,6 +72,8 @@ def stop_when_both_began():
     return 0
 
 if __name__ == "__main__":
+    # what is started in the background of a script ignores it, and so do its children
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     raise SystemExit(run_command(stop_when_both_began))
 """
 
