@@ -54,11 +54,11 @@ LATE_BEATS, CHECKED_BEATS = 2, 6
 
 
 class Tracked(NamedTuple):
-    """Tempo, and the beats and downbeats that are sure, in seconds."""
+    """Tempo, and the beats and downbeats that are sure, in seconds; None of who knows no bars."""
 
     bpm: float
     beats_s: Times
-    downbeats_s: Times
+    downbeats_s: Times | None
 
 
 Tracker: TypeAlias = "Callable[[Signal], Tracked]"
@@ -142,7 +142,7 @@ def track_librosa(signal: Signal) -> Tracked:
     import librosa
 
     bpm, beats_s = librosa.beat.beat_track(y=signal, sr=SR, units="time")
-    return Tracked(float(np.atleast_1d(bpm)[0]), beats_s, np.zeros(0))
+    return Tracked(float(np.atleast_1d(bpm)[0]), beats_s, None)
 
 
 def score(piece: Piece, signal: Signal, tracker: Tracker) -> tuple[Scores, float]:
@@ -161,7 +161,7 @@ def score(piece: Piece, signal: Signal, tracker: Tracker) -> tuple[Scores, float
     else:
         inside = partial(_inside, stretches_s=piece.stretches_s)
         f_measure = _f(beats_s, inside(found.beats_s))
-        downbeat_f = _downbeat_f(piece.downbeats_s, inside(found.downbeats_s))
+        downbeat_f = _downbeat_f(piece.downbeats_s, found.downbeats_s, inside)
         restarts = _restarts(beats_s, found.beats_s, piece.stretches_s)
         scores = Scores(tempo, octave, f_measure, unknown, unknown, downbeat_f, restarts, cpu_s)
     return scores, found.bpm
@@ -173,7 +173,7 @@ def _throughout(piece: Piece, beats_s: Times, found: Tracked) -> tuple[float, fl
     truth_s, found_s = trim(beats_s), trim(found.beats_s)
     _, cmlt, _, amlt = mir_eval.beat.continuity(truth_s, found_s)
     downbeats_s = piece.downbeats_s[piece.downbeats_s <= beats_s[-1]]
-    downbeat_f = _downbeat_f(trim(downbeats_s), trim(found.downbeats_s))
+    downbeat_f = _downbeat_f(trim(downbeats_s), found.downbeats_s, trim)
     return _f(truth_s, found_s), cmlt, amlt, downbeat_f
 
 
@@ -181,9 +181,12 @@ def _f(truth_s: Times, found_s: Times) -> float:
     return float(mir_eval.beat.f_measure(truth_s, found_s, WINDOW_S))
 
 
-def _downbeat_f(truth_s: Times, found_s: Times) -> float:
-    """Return the F-measure; NaN where either side has no downbeats, as of who does not know any."""
-    return _f(truth_s, found_s) if len(truth_s) and len(found_s) else float("nan")
+def _downbeat_f(truth_s: Times, found_s: Times | None, counted: Callable[[Times], Times]) -> float:
+    """Return the F-measure of those found that count, 0 without any; NaN where bars are unknown."""
+    if found_s is None or not len(truth_s):
+        return float("nan")
+    found_s = counted(found_s)
+    return _f(truth_s, found_s) if len(found_s) else 0.0
 
 
 def _inside(times_s: Times, stretches_s: Times) -> Times:

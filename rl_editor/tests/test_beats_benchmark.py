@@ -31,9 +31,11 @@ def test_the_truth_scores_one_and_half_a_beat_late_only_in_the_lenient_measure()
     late = scores_of(piece, beats.Tracked(120.0, beats_s + 0.25, beats_s[::4] + 0.25))
     assert (late.f_measure, late.cmlt, late.downbeat_f) == (0.0, 0.0, 0.0)
     assert late.amlt > 0.9
-    double = scores_of(piece, beats.Tracked(240.0, np.arange(0.0, 60.0, 0.25), np.zeros(0)))
+    double = scores_of(piece, beats.Tracked(240.0, np.arange(0.0, 60.0, 0.25), None))
     assert (double.tempo, double.octave) == (0.0, 1.0)
     assert np.isnan(double.downbeat_f)
+    nothing = scores_of(piece, beats.Tracked(120.0, np.zeros(0), np.zeros(0)))
+    assert (nothing.f_measure, nothing.downbeat_f) == (0.0, 0.0)  # heard none where some are
 
 
 def test_in_sessions_only_beats_inside_the_stretches_count():
