@@ -1,8 +1,8 @@
 """Music whose beats or tempo are known, for the benchmark of beat trackers.
 
-Songs with the tempo map of a game beside them, tracks whose package lists their tempo, MIDI scores
-that were not in training, played as written, and made sessions of stretches with rests between, by
-a maker that the beat network is not trained on.
+Songs with the tempo map of a game beside their stems, tracks whose package lists their tempo, MIDI
+scores that were not in training, played as written, and made sessions of stretches with rests
+between, by a maker that the beat network is not trained on.
 
 In: folders. Out: `Piece`.
 """
@@ -60,22 +60,33 @@ class Piece(NamedTuple):
 
 
 def files_of_known_tempo(folder: Path, seconds: float) -> Iterator[Piece]:
-    """Yield the first seconds of every audio file below `folder` whose beats or tempo are known."""
+    """Yield the first seconds of the music below `folder` whose beats or tempo are known.
+
+    Audio files beside one `notes.mid` are the stems of a song, which is heard as their sum.
+    """
     tempi = listed_tempi(folder)
+    stems: dict[Path, list[Path]] = {}
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
         midi = path.with_name("notes.mid")
-        name = f"{path.parent.name}/{path.stem}"
-        signal = partial(_first_seconds, path, seconds)
         if midi.exists():
-            beats_s = midi_beats(midi, last_s=seconds)
-            bpm = float(60.0 / np.median(np.diff(beats_s)))
-            yield Piece(name, signal, bpm, beats_s, beats_s[::BEATS_PER_BAR])
+            stems.setdefault(midi, []).append(path)
         elif path.name in tempi:
-            yield Piece(name, signal, tempi[path.name])
+            signal = partial(_first_seconds, [path], seconds)
+            yield Piece(f"{path.parent.name}/{path.stem}", signal, tempi[path.name])
+    for midi, paths in stems.items():
+        beats_s = midi_beats(midi, last_s=seconds)
+        bpm = float(60.0 / np.median(np.diff(beats_s)))
+        signal = partial(_first_seconds, paths, seconds)
+        yield Piece(midi.parent.name, signal, bpm, beats_s, beats_s[::BEATS_PER_BAR])
 
 
-def _first_seconds(path: Path, seconds: float) -> Signal:
-    return read_mono(path, SR)[: int(seconds * SR)]
+def _first_seconds(paths: list[Path], seconds: float) -> Signal:
+    """Return the beginnings of files, played together."""
+    parts = [read_mono(path, SR)[: int(seconds * SR)] for path in paths]
+    mixed = np.zeros(max(map(len, parts)), dtype=np.float32)
+    for part in parts:
+        mixed[: len(part)] += part
+    return mixed
 
 
 def held_out_scores(folder: Path) -> Iterator[Piece]:

@@ -4,7 +4,8 @@
         [--no-librosa] [--weights FILE ...]
 
 A folder (searched with everything below it) may hold
-- audio with `notes.mid` beside it (Frets on Fire): the MIDI file's tempo map is the truth;
+- the stems of a song with `notes.mid` beside them (Frets on Fire), which are summed, as they are
+  heard in the game: the MIDI file's tempo map is the truth;
 - audio whose tempo is in a text file `LICENSE-MUSIC` in the folder, above it or in the
   package's `.dist-info` beside it, as lines `name.opus  123 bpm` (immich-memories-music).
 

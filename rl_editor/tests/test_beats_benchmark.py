@@ -4,10 +4,16 @@ import struct
 
 import numpy as np
 import pytest
+import soundfile
 
 pytest.importorskip("mir_eval")
 beats = pytest.importorskip("benchmarks.beats", reason="part of a checkout only")
-from benchmarks.beat_pieces import Piece, listed_tempi, midi_beats  # noqa: E402
+from benchmarks.beat_pieces import (  # noqa: E402
+    Piece,
+    files_of_known_tempo,
+    listed_tempi,
+    midi_beats,
+)
 
 SR = beats.SR
 
@@ -63,12 +69,32 @@ def test_means_are_over_the_pieces_that_know_a_score():
     assert "AMLt" not in beats.line(mean)
 
 
-def test_tempo_maps_and_lists_of_tempi_are_read(tmp_path):
+def write_tempo_map(path):
     events = b"\x00\xff\x51\x03" + (500_000).to_bytes(3, "big")
     events += b"\x81\x40\xff\x51\x03" + (250_000).to_bytes(3, "big") + b"\x00\xff\x2f\x00"
     track = b"MTrk" + struct.pack(">I", len(events)) + events
+    path.write_bytes(b"MThd" + struct.pack(">IHHH", 6, 0, 1, 96) + track)
+
+
+def test_tempo_maps_and_lists_of_tempi_are_read(tmp_path):
     midi = tmp_path / "notes.mid"
-    midi.write_bytes(b"MThd" + struct.pack(">IHHH", 6, 0, 1, 96) + track)
+    write_tempo_map(midi)
     assert midi_beats(midi, 2.0).tolist() == [0.0, 0.5, 1.0, 1.25, 1.5, 1.75]
     (tmp_path / "LICENSE-MUSIC").write_text("a_1.opus  123 bpm\nb.opus 68.5 bpm\n")
     assert listed_tempi(tmp_path) == {"a_1.opus": 123.0, "b.opus": 68.5}
+
+
+def test_the_stems_of_a_song_are_heard_together(tmp_path):
+    song = tmp_path / "one song"
+    song.mkdir()
+    write_tempo_map(song / "notes.mid")
+    rng = np.random.default_rng(0)
+    band, guitar = (0.1 * rng.normal(size=n * SR) for n in (4, 3))
+    soundfile.write(song / "song.wav", band, SR, subtype="FLOAT")
+    soundfile.write(song / "guitar.wav", guitar, SR, subtype="FLOAT")
+    (piece,) = files_of_known_tempo(tmp_path, 3.5)
+    heard = piece.signal()
+    assert piece.name == "one song"
+    assert len(heard) == 3.5 * SR
+    np.testing.assert_allclose(heard[: 3 * SR], band[: 3 * SR] + guitar, atol=1e-6)
+    np.testing.assert_allclose(heard[3 * SR :], band[3 * SR : len(heard)], atol=1e-6)
