@@ -26,11 +26,13 @@ from numpy.typing import NDArray
 from rl_editor.atomic import atomic_path, try_beside
 from rl_editor.audio_decoders import LOSSY, AudioInfo
 from rl_editor.errors import UserError
+from rl_editor.tag_writer import write_metadata
+from rl_editor.tags import MAX_PICTURE_BYTES, Metadata
 
 BLOCK_SAMPLES = 65_536
 """Samples that go to the encoder at a time: a minute of Ogg in one call crashes libsndfile."""
-RIFF_MAX_BYTES = 2**32 - 2**20
-"""Samples beyond this many bytes need RF64 instead of WAV; leaves 1 MB for the headers."""
+RIFF_MAX_BYTES = 2**32 - 2**25 - MAX_PICTURE_BYTES
+"""Samples beyond this many bytes need RF64 instead of WAV; leaves 32 MB for headers and tags."""
 
 _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
@@ -246,7 +248,12 @@ class AudioWriter:
     """
 
     def __init__(
-        self, path: str | Path, sample_rate: int, channels: int, subtype: str | None = None
+        self,
+        path: str | Path,
+        sample_rate: int,
+        channels: int,
+        subtype: str | None = None,
+        metadata: Metadata | None = None,
     ) -> None:
         """Check the request; files are touched on entering the `with` block only.
 
@@ -255,6 +262,7 @@ class AudioWriter:
             sample_rate: Hz.
             channels: `C`.
             subtype: wanted sample format, such as that of the source; None is 24 bits.
+            metadata: tags and chapters to put in once all samples are there.
 
         Raises:
             UserError: the format cannot hold the rate or the channels.
@@ -265,11 +273,13 @@ class AudioWriter:
         self.n_samples = 0
         self._format = _format_of(self.path.suffix)
         self._sample_rate, self._channels = sample_rate, channels
+        self._metadata = metadata or Metadata()
         self._max_bytes = RIFF_MAX_BYTES if self._format in (_WAV, _AIFF) else None
 
     def __enter__(self) -> AudioWriter:
         with _explained(self.path), ExitStack() as stack:
             self._temporary = stack.enter_context(atomic_path(self.path))
+            stack.push(self._complete)
             self._file = self._open(self._format.name)
             stack.callback(self._close)
             self._stack = stack.pop_all()
@@ -335,6 +345,12 @@ class AudioWriter:
 
     def _close(self) -> None:
         self._file.close()
+
+    def _complete(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Put in tags and chapters after the file is closed, unless an exception ended it."""
+        if kind is None:
+            suffix = self.path.suffix.lower()
+            write_metadata(self._temporary, suffix, self._sample_rate, self._metadata)
 
 
 def _bits_stored(subtype: str) -> int:

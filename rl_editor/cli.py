@@ -116,6 +116,9 @@ def _add_format_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bit-depth", help="such as PCM_16, PCM_24 or FLOAT; else the source's")
     parser.add_argument("--sample-rate", type=int, help="of the output, Hz; else the source's")
     parser.add_argument("--channels", type=int, help="1 or 2; else the source's")
+    parser.add_argument(
+        "--chapters", action="store_true", help="a chapter or marker for each section"
+    )
 
 
 def _add_edit_arguments(parser: argparse.ArgumentParser) -> None:
@@ -210,6 +213,7 @@ def _edit(arguments: argparse.Namespace) -> int:
             beat_checkpoint=arguments.beat_checkpoint,
             stems=arguments.stems,
             output_format=_output_format(arguments),
+            chapters=arguments.chapters,
             use_cache=not arguments.no_cache,
             quiet=arguments.quiet,
         ),
@@ -246,7 +250,13 @@ def _render(arguments: argparse.Namespace) -> int:
 
     edl = read_edl(arguments.edl, _note)
     output_format = _output_format(arguments)
-    result = render(edl, arguments.recording, arguments.output, output_format=output_format)
+    result = render(
+        edl,
+        arguments.recording,
+        arguments.output,
+        output_format=output_format,
+        chapters=arguments.chapters,
+    )
     print(f"wrote {result.path} ({result.duration_s:.1f} s)")
     for note in result.notes:
         print(f"note: {note}")
@@ -314,6 +324,7 @@ def summary(result: EditResult) -> str:
         *((f"other tempi  {others}",) if others else ()),
         *((f"beat hints   {', '.join(edl.grid.hints)}",) if edl.grid.hints else ()),
         f"joins        {n_joins}",
+        *((f"chapters     {len(result.chapters)}",) if result.chapters else ()),
     ]
     if result.removed_s:
         went = ", ".join(f"{word} {format_time(s)}" for word, s in result.removed_s.items())

@@ -37,6 +37,7 @@ from rl_editor.planner import EFFORTS, Plan, keep_everything, plan
 from rl_editor.progress import Progress
 from rl_editor.reasons import decisions, removed_seconds
 from rl_editor.render import RenderResult, render
+from rl_editor.tags import Chapter
 from rl_editor.track import Track
 
 MIN_KEPT_SHARE = 0.02
@@ -66,6 +67,7 @@ class EditOptions:
         stems: "offline", "demucs" (its default model), or a Demucs model: NAME or FOLDER/NAME.
         output_format: sample format, rate and channels of the output; those of the source
             unless asked otherwise.
+        chapters: write a chapter or marker for each section of the edited track.
         use_cache: keep and reuse the analysis.
         quiet: no progress bar.
     """
@@ -85,6 +87,7 @@ class EditOptions:
     beat_checkpoint: str | Path | None = None
     stems: str = "offline"
     output_format: OutputFormat = field(default_factory=OutputFormat)
+    chapters: bool = False
     use_cache: bool = True
     quiet: bool = True
 
@@ -103,6 +106,7 @@ class EditResult:
             was asked for.
         notes: what the musician should know besides, a line each.
         beats_path: the file of beats that was written, if one was asked for.
+        chapters: that were written into the track, if they were asked for.
     """
 
     output_path: Path
@@ -115,6 +119,7 @@ class EditResult:
     music_found: bool
     notes: tuple[str, ...] = ()
     beats_path: Path | None = None
+    chapters: tuple[Chapter, ...] = ()
 
 
 def edit(
@@ -157,6 +162,7 @@ def edit(
             source,
             paths[0],
             output_format=chosen.output_format,
+            chapters=chosen.chapters,
             on_progress=lambda share: progress.stage("render", share),
         )
         write_edl(edl, paths[1])
@@ -172,6 +178,7 @@ def edit(
                 *number_notes(paths, edl_path, report_path),
             ),
             beats_path=_written_beats(track, chosen),
+            chapters=rendered.chapters,
         )
         mark = report_mark(result.output_path, result.edl_path)
         report.write_report(edl, track, result.removed_s, paths[2], notes=result.notes, mark=mark)

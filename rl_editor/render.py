@@ -20,10 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.audio import AudioInfo, AudioReader, AudioWriter, check_output
+from rl_editor.chapters import chapters_of
 from rl_editor.conversion import OutputFormat, conversion_notes, converted, converted_length
 from rl_editor.edl import Clip, EditDecisionList, Source
 from rl_editor.effects import clip_envelope, fade_weights, is_transformed, transform
 from rl_editor.errors import UserError
+from rl_editor.tag_reader import read_tags
+from rl_editor.tags import Chapter, Metadata, tag_notes
 from rl_editor.units import db_to_gain, gain_to_db, seconds_to_samples
 
 Audio = NDArray[np.floating]
@@ -73,7 +76,8 @@ class RenderResult:
         duration_s, n_samples: its length.
         peak_db: highest sample, in dB of full scale.
         gain_applied_db: change of the whole track that kept it from clipping, usually 0.
-        notes: what was converted without being asked for, a sentence each.
+        notes: what was converted without being asked for, or left out, a sentence each.
+        chapters: that were written, in the order of time.
     """
 
     path: Path
@@ -82,6 +86,7 @@ class RenderResult:
     peak_db: float
     gain_applied_db: float
     notes: tuple[str, ...] = ()
+    chapters: tuple[Chapter, ...] = ()
 
 
 class _TooLoudError(Exception):
@@ -98,9 +103,10 @@ def render(
     output_path: str | Path,
     *,
     output_format: OutputFormat | None = None,
+    chapters: bool = False,
     on_progress: Callable[[float], None] | None = None,
 ) -> RenderResult:
-    """Write the edited track; the file appears whole or not at all.
+    """Write the edited track with the recording's tags; the file appears whole or not at all.
 
     A result that would clip is made again, all of it quieter by one factor, to peak 0.1 dB below
     full scale. Formats that hold peaks beyond full scale are only kept from exceeding the peak
@@ -112,6 +118,7 @@ def render(
         output_path: its suffix chooses the format; overwritten if it exists.
         output_format: sample format, rate and channels; None takes the source's. The nearest
             sample format and rate that the file format can hold are written.
+        chapters: write one for each section of the track (`chapters`).
         on_progress: called with the share done, in [0, 1]; begins again for a second pass.
 
     Raises:
@@ -123,7 +130,8 @@ def render(
         output = wanted.applied(reader.info, output_path)
         check_output(source_path, output_path, output, wanted.subtype)
         _check_fit(edl, reader.info)
-        job = _Job(edl, reader, output_path, output, on_progress or (lambda share: None))
+        metadata = Metadata(read_tags(reader.info), chapters_of(edl) if chapters else ())
+        job = _Job(edl, reader, output_path, output, metadata, on_progress or (lambda share: None))
         factor = 1.0
         try:
             peak = job.write(factor)
@@ -137,7 +145,11 @@ def render(
         n_samples=n_samples,
         peak_db=float(gain_to_db(peak)),
         gain_applied_db=float(gain_to_db(factor)),
-        notes=conversion_notes(reader.info, output, wanted, output_path),
+        notes=(
+            *conversion_notes(reader.info, output, wanted, output_path),
+            *tag_notes(metadata.tags),
+        ),
+        chapters=metadata.chapters,
     )
 
 
@@ -149,13 +161,14 @@ class _Job:
     reader: AudioReader
     output_path: Path
     output: AudioInfo
+    metadata: Metadata
     on_progress: Callable[[float], None]
 
     def write(self, factor: float) -> float:
         """Write the file times `factor` and return its peak, or raise `_TooLoudError`."""
         output, peak = self.output, 0.0
         with AudioWriter(
-            self.output_path, output.sample_rate, output.channels, output.subtype
+            self.output_path, output.sample_rate, output.channels, output.subtype, self.metadata
         ) as writer:
             mixed = self._watched(mixed_blocks(self.edl, self.reader))
             for block in converted(mixed, self.reader.info, output):
