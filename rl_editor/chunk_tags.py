@@ -31,6 +31,7 @@ INFO_NAMES = {
     "LYRICIST": b"IWRI",
     "LANGUAGE": b"ILNG",
     "PUBLISHER": b"IPUB",
+    "ENGINEER": b"IENG",
 }
 """Chunk of a LIST INFO for each name that has one."""
 _FROM_INFO = {chunk: name for name, chunk in INFO_NAMES.items()} | {

@@ -42,6 +42,11 @@ def test_a_list_of_texts(text):
     assert found.fields == fields
 
 
+def test_who_recorded_it():
+    found = read(read_riff, wav(info((b"IENG", b"Eve"), (b"ISBJ", b"live"))))
+    assert found.fields == (("ENGINEER", "Eve"), ("SUBTITLE", "live"))
+
+
 def test_id3_goes_before_the_list():
     tagged = id3_tag(Metadata(Tags((("TITLE", "a title longer than the list has"),))))
     listed = info((b"INAM", b"a title"), (b"IART", b"Ada"))
