@@ -107,7 +107,10 @@ def _medians(windows: FloatArray) -> FloatArray:
 
 
 def _shift(line: _Line, typical_s: float) -> _Line:
-    """Return the line with each played beat half a beat later, and its rests."""
+    """Return the line with each played beat half a beat later, and its rests.
+
+    A beat moves less where it would come closer than `SHORTEST_BEAT_S` to what follows.
+    """
     times_s = line.times_s.copy()
     edges = np.flatnonzero(np.diff(line.places == NOT_PLAYED)) + 1
     for run in np.split(np.arange(len(times_s)), edges):
@@ -121,7 +124,9 @@ def _shift(line: _Line, typical_s: float) -> _Line:
         if run[-1] + 1 < len(times_s):
             half_s[-1] = min(half_s[-1], 0.5 * (line.times_s[run[-1] + 1] - beats_s[-1]))
         times_s[run] += half_s
-    return _Line(times_s, line.places)
+    steps_s = SHORTEST_BEAT_S * np.arange(len(times_s))
+    latest_s = np.minimum.accumulate((times_s - steps_s)[::-1])[::-1] + steps_s
+    return _Line(np.maximum(latest_s, line.times_s), line.places)
 
 
 def _from_zero(line: _Line) -> _Line:

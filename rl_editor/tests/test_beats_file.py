@@ -242,6 +242,8 @@ RISING = st.lists(
 @given(content=st.one_of(LINES, RISING, st.text(max_size=30)), shift=st.booleans())
 @example(content="0.06\n29.9\n", shift=True)
 @example(content="0\n0.06\n", shift=True)
+@example(content="1\n1.06 0", shift=True)
+@example(content="1\n1.06\n1.12 0", shift=True)
 def test_any_file_gives_a_grid_or_one_sentence(content, shift, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "odd.beats"
     path.write_text(content, encoding="utf-8", newline="")
