@@ -139,7 +139,7 @@ def trained(config: TrainConfig, folder: Path, path: Path) -> Path:
 
 def editors_of(seed: int, settings: TrainConfig, out: Path) -> dict[str, Path]:
     """Return the paths of the editors of one seed, trained where they are missing."""
-    mine = dataclasses.replace(settings, seed=seed)
+    mine = dataclasses.replace(settings, seed=seed, data_seed=seed)
     names = {way: out / f"{way.replace(', ', '-').replace(' ', '-')}-{seed}.pt" for way in EDITORS}
     cloned = trained(dataclasses.replace(mine, epochs=0), out / f"cloned-{seed}", names[CLONED])
     improving = dataclasses.replace(mine, bc_epochs=0, checkpoint=str(cloned))
@@ -197,7 +197,7 @@ def compare(arguments: argparse.Namespace, settings: TrainConfig) -> None:
     scores: Scores = {name: {way: [] for way in WAYS} for name in EDITORS}
     for seed in arguments.seeds:
         # which pieces are held out depends on the seed, as it does in the run
-        config = Config(train=dataclasses.replace(settings, seed=seed))
+        config = Config(train=dataclasses.replace(settings, data_seed=seed))
         data = load_training_data(config, print)
         tasks = [task for task in data.validation if task.demonstration is not None]
         print(f"{len(data.train)} sessions to learn from, {len(tasks)} held out", flush=True)

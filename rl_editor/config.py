@@ -187,7 +187,9 @@ class TrainConfig(_Checked):
     subprocess: bool = False
     """Step the environments in worker processes."""
     seed: int = _number(0, least=0, most=2**32 - 1)
-    """Of everything that is drawn by chance, from 0 to 2^32 - 1."""
+    """Of the weights at the start and everything that learning draws by chance, 0 to 2^32 - 1."""
+    data_seed: int = _number(0, least=0, most=2**32 - 1)
+    """Of the sessions that are made and of which pieces are held out, from 0 to 2^32 - 1."""
     bc_epochs: int = _number(30, least=0)
     """Passes of behavioural cloning over the demonstrations before PPO; at least 0."""
     bc_eval_every: int = _number(3, least=1)

@@ -48,7 +48,7 @@ def add_data_commands(commands: Any) -> None:
     prepare.add_argument(
         "--sessions-per-reference", type=int, help="as in training; else its default"
     )
-    prepare.add_argument("--seed", type=int, help="as in training; else its default")
+    prepare.add_argument("--seed", type=int, help="the data_seed of training; else its default")
     _add_jobs(prepare)
     prepare.set_defaults(run=_prepare)
 
@@ -59,7 +59,7 @@ def add_data_commands(commands: Any) -> None:
     gate.add_argument("--json", metavar="FILE", help="write the findings there as well")
     gate.add_argument("--corruptions", type=int, default=200, help="of each true edit")
     gate.add_argument("--sessions-per-reference", type=int, help="as in training; else its default")
-    gate.add_argument("--seed", type=int, help="as in training; else its default")
+    gate.add_argument("--seed", type=int, help="the data_seed of training; else its default")
     gate.set_defaults(run=_gate)
 
 
@@ -143,7 +143,7 @@ def _session_draw(arguments: argparse.Namespace) -> SessionDraw:
     count, seed = arguments.sessions_per_reference, arguments.seed
     draw = SessionDraw(
         defaults.sessions_per_reference if count is None else count,
-        defaults.seed if seed is None else seed,
+        defaults.data_seed if seed is None else seed,
     )
     _check_at_least("--sessions-per-reference", draw.count, 0)
     _check_at_least("--seed", draw.seed, 0)

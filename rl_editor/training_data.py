@@ -68,7 +68,7 @@ def load_training_data(config: Config, say: Say) -> TrainingData:
     listing = find_pairs(folder)
     for problem in listing.problems:
         say(f"left out: {problem}")
-    draw = SessionDraw(config.train.sessions_per_reference, config.train.seed)
+    draw = SessionDraw(config.train.sessions_per_reference, config.train.data_seed)
     items = find_items(listing, draw.count > 0, lambda problem: say(f"left out: {problem}"))
     tasks: list[list[Task]] = []
     marks: list[frozenset[str]] = []
@@ -119,7 +119,7 @@ def split(pieces: list[list[Task]], config: TrainConfig, say: Say) -> TrainingDa
             f"are needed to begin with, better dozens, but there are {len(pieces)}; add more, or "
             "start from a trained editor with --checkpoint."
         )
-    order = np.random.default_rng(config.seed).permutation(len(pieces))
+    order = np.random.default_rng(config.data_seed).permutation(len(pieces))
     held_out = set(order[:n_held_out].tolist())
     train = tuple(t for i, piece in enumerate(pieces) if i not in held_out for t in piece)
     validation = tuple(t for i in sorted(held_out) for t in pieces[i])

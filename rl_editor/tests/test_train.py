@@ -317,6 +317,17 @@ def test_pieces_are_split_whole():
         assert len({any(task is t for t in data.train) for task in piece}) == 1
 
 
+def test_runs_of_other_seeds_learn_from_the_same_pieces_unless_others_are_asked_for():
+    pieces = [[made_task(8, i)] for i in range(12)]
+
+    def held_out(**settings):
+        data = split(pieces, TrainConfig(validation_share=0.25, **settings), lambda text: None)
+        return [id(task) for task in data.validation]
+
+    assert held_out(seed=1) == held_out(seed=2)
+    assert len({tuple(held_out(data_seed=seed)) for seed in range(5)}) > 1
+
+
 def test_a_single_piece_is_judged_by_itself_with_a_warning():
     told = []
     data = split([[made_task(8, 0)]], TrainConfig(), told.append)
