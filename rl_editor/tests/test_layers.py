@@ -43,7 +43,7 @@ STAGES = {
     "agent": """
         agent attention auxiliary_tasks calibration edit_search encoder heard_twice likeliest_edit
         music_detection numpy_policy
-        planned_share planner policy_inputs sampled_edits""",
+        planned_share planner policy_inputs sampled_edits take_ends""",
     "training": """
         augmentation baselines behavioral_cloning checkpoint cloning_examples collapse
         cut_scores distributed
