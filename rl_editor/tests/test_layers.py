@@ -15,7 +15,7 @@ STAGES = {
         analysis audio audio_containers audio_decoders audio_writer beat_bars beat_decoding
         chunk_tags conversion id3 id3_genres ogg_pages tag_reader tag_writer tags vorbis_comments
         beat_hints beat_network beat_parts beat_stretches beat_trackers beats beats_file cache
-        demucs_stems features frame_features frame_vectors given_beats phrases
+        demucs_stems features frame_features frame_vectors given_beats
         grid kept_parts recurrence spectrogram stems track""",
     "edit language": """
         action_sounds actions batch_arrangement beat_script boundary_refinement chapters
@@ -43,7 +43,7 @@ STAGES = {
     "agent": """
         agent attention auxiliary_tasks calibration edit_search encoder heard_twice likeliest_edit
         music_detection numpy_policy
-        planned_share planner policy_inputs sampled_edits take_ends""",
+        planned_share planner policy_inputs sampled_edits""",
     "training": """
         augmentation baselines behavioral_cloning checkpoint cloning_examples collapse
         cut_scores distributed
