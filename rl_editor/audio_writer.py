@@ -4,15 +4,15 @@ The suffix of the target chooses the format. A sample format of a source that th
 hold is replaced by the nearest one that it can (`choose_subtype`), one that the user asked for is
 refused (`check_output`); a sample rate or a number of
 channels is never changed here, but refused (`fitting_rate` tells which rate fits). Integer formats
-are rounded to the nearest value and clip at full scale; floating-point formats keep what lies
-beyond it.
+are rounded to the nearest value, with dither where that is asked for, and clip at full scale;
+floating-point formats keep what lies beyond it.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,9 @@ from rl_editor.tags import MAX_PICTURE_BYTES, Metadata
 
 BLOCK_SAMPLES = 65_536
 """Samples that go to the encoder at a time: a minute of Ogg in one call crashes libsndfile."""
+MAX_DITHERED_BITS = 24
+"""Wider formats have steps far below any noise."""
+_DITHER_SEED = 1992
 RIFF_MAX_BYTES = 2**32 - 2**25 - MAX_PICTURE_BYTES
 """Samples beyond this many bytes need RF64 instead of WAV; leaves 32 MB for headers and tags."""
 
@@ -254,6 +257,9 @@ class AudioWriter:
         channels: int,
         subtype: str | None = None,
         metadata: Metadata | None = None,
+        *,
+        dither: bool = False,
+        inspect: Callable[[Path], None] | None = None,
     ) -> None:
         """Check the request; files are touched on entering the `with` block only.
 
@@ -263,6 +269,10 @@ class AudioWriter:
             channels: `C`.
             subtype: wanted sample format, such as that of the source; None is 24 bits.
             metadata: tags and chapters to put in once all samples are there.
+            dither: add noise of a triangular distribution, one step of the sample format to each
+                side and the same for every file, before samples are rounded to up to 24 bits.
+            inspect: is given the whole file under its temporary name; what it raises leaves an
+                earlier target untouched.
 
         Raises:
             UserError: the format cannot hold the rate or the channels.
@@ -274,6 +284,8 @@ class AudioWriter:
         self._format = _format_of(self.path.suffix)
         self._sample_rate, self._channels = sample_rate, channels
         self._metadata = metadata or Metadata()
+        self._dither = _Dither(self.subtype) if dither else None
+        self._inspect = inspect
         self._max_bytes = RIFF_MAX_BYTES if self._format in (_WAV, _AIFF) else None
 
     def __enter__(self) -> AudioWriter:
@@ -307,7 +319,10 @@ class AudioWriter:
             raise ValueError(f"a sample after {self.n_samples} is not finite")
         with _explained(self.path):
             for start in range(0, len(block), BLOCK_SAMPLES):
-                values = _file_values(block[start : start + BLOCK_SAMPLES], self.subtype)
+                part = block[start : start + BLOCK_SAMPLES]
+                if self._dither is not None:
+                    part = self._dither.added(part)
+                values = _file_values(part, self.subtype)
                 self._make_room(len(values))
                 self._file.write(values)
                 self.n_samples += len(values)
@@ -351,6 +366,28 @@ class AudioWriter:
         if kind is None:
             suffix = self.path.suffix.lower()
             write_metadata(self._temporary, suffix, self._sample_rate, self._metadata)
+            if self._inspect is not None:
+                self._inspect(self._temporary)
+
+
+class _Dither:
+    """Noise that makes rounding errors independent of the signal: triangular, +-1 step (TPDF).
+
+    S. Lipshitz, R. Wannamaker, J. Vanderkooy, "Quantization and dither: a theoretical survey",
+    1992. The noise does not depend on how the samples are divided into blocks.
+    """
+
+    def __init__(self, subtype: str) -> None:
+        bits = _bits(subtype) if subtype.startswith("PCM_") else 0
+        self._step = 2.0 ** (1 - bits) if 0 < bits <= MAX_DITHERED_BITS else 0.0
+        self._generator = np.random.default_rng(_DITHER_SEED)
+
+    def added(self, block: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Return a block [S, C] with noise, the next of its stream."""
+        if self._step == 0.0:
+            return block
+        pairs = self._generator.random((*block.shape, 2), dtype=np.float32)
+        return block + self._step * (pairs[..., 0] - pairs[..., 1]).astype(np.float64)
 
 
 def _bits_stored(subtype: str) -> int:

@@ -37,6 +37,7 @@ from rl_editor.edl_types import (
     Decision,
     EditDecisionList,
     EdlGrid,
+    Finish,
     Join,
     Source,
     back_to_back,
@@ -52,6 +53,7 @@ __all__ = [
     "Decision",
     "EditDecisionList",
     "EdlGrid",
+    "Finish",
     "Join",
     "Source",
     "back_to_back",
@@ -66,6 +68,9 @@ MAX_FILE_BYTES = 256 * 2**20
 MAX_CLIPS = 100_000
 MAX_BEATS = 1_000_000
 MAX_HINTS = 10_000
+MAX_CHANNELS = 1024
+LUFS_RANGE = (-40.0, -5.0)
+"""Integrated loudness that an output may be brought to."""
 MAX_SECONDS = 1e6
 """Longest recording, s: eleven days. These bounds keep a hostile file from filling memory."""
 
@@ -139,6 +144,8 @@ def _to_json(edl: EditDecisionList) -> dict[str, Any]:
     values = {"format": FORMAT, "version": VERSION, **asdict(edl)}
     if not edl.grid.hints:  # so that programs which know no hints can read the list
         del values["grid"]["hints"]
+    if edl.finish == Finish():  # the same for what is done to the output
+        del values["finish"]
     return values
 
 
@@ -169,6 +176,11 @@ def _from_json(values: Any, where: str) -> EditDecisionList:
     body = {name: value for name, value in values.items() if name not in ("format", "version")}
     edl = _CHECK_EDL({"duration_s": 0.0, **body}, where)
     _check_clips(edl, where)
+    if len(edl.finish.dc_offset) not in (0, edl.source.channels):
+        raise UserError(
+            f"{where}.finish.dc_offset must hold a number for each of the source's "
+            f"{edl.source.channels} channels, but holds {len(edl.finish.dc_offset)}; correct it."
+        )
     sr = edl.source.sample_rate
     n_samples = timeline_length(edl.clips, sr)
     if seconds_to_samples(edl.duration_s, sr) != n_samples:
@@ -293,7 +305,7 @@ _CHECK_EDL = record(
                 "path": text_up_to(4096),
                 "sha256": text_up_to(64),
                 "sample_rate": integer(1, 768_000),
-                "channels": integer(1, 1024),
+                "channels": integer(1, MAX_CHANNELS),
                 "duration_s": _TIME,
             },
         ),
@@ -311,5 +323,13 @@ _CHECK_EDL = record(
             },
         ),
         "joins": list_of(_CHECK_JOIN, MAX_CLIPS),
+        "finish": record(
+            Finish,
+            {
+                "lufs": optional(number(*LUFS_RANGE)),
+                "dc_offset": list_of(number(-1, 1), MAX_CHANNELS),
+                "dither": flag,
+            },
+        ),
     },
 )

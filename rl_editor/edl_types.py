@@ -166,6 +166,23 @@ class EdlGrid:
 
 
 @dataclass(frozen=True)
+class Finish:
+    """What is done to the whole output, the sum of the clips.
+
+    Attributes:
+        lufs: integrated loudness that it is brought to, its true peaks limited; None leaves its
+            level as it is.
+        dc_offset: constant that is taken away from each channel of the source, full scale at 1;
+            empty takes none away.
+        dither: add dither where samples are rounded to a sample format with fewer bits.
+    """
+
+    lufs: float | None = None
+    dc_offset: tuple[float, ...] = ()
+    dither: bool = False
+
+
+@dataclass(frozen=True)
 class EditDecisionList:
     """A finished edit.
 
@@ -176,6 +193,7 @@ class EditDecisionList:
         decisions: the actions that led here, in the order they were taken.
         grid: beats of the source.
         joins: one for each place where a clip goes over into the next; may be empty.
+        finish: what is done to the sum of the clips; by default nothing.
     """
 
     source: Source
@@ -184,6 +202,7 @@ class EditDecisionList:
     decisions: tuple[Decision, ...]
     grid: EdlGrid
     joins: tuple[Join, ...] = ()
+    finish: Finish = Finish()
 
 
 def timeline_length(clips: Iterable[Clip], sample_rate: int) -> int:
