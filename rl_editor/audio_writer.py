@@ -25,15 +25,13 @@ from numpy.typing import NDArray
 
 from rl_editor.atomic import atomic_path, try_beside
 from rl_editor.audio_decoders import LOSSY, AudioInfo
+from rl_editor.dither import Dither
 from rl_editor.errors import UserError
 from rl_editor.tag_writer import write_metadata
 from rl_editor.tags import MAX_PICTURE_BYTES, Metadata
 
 BLOCK_SAMPLES = 65_536
 """Samples that go to the encoder at a time: a minute of Ogg in one call crashes libsndfile."""
-MAX_DITHERED_BITS = 24
-"""Wider formats have steps far below any noise."""
-_DITHER_SEED = 1992
 RIFF_MAX_BYTES = 2**32 - 2**25 - MAX_PICTURE_BYTES
 """Samples beyond this many bytes need RF64 instead of WAV; leaves 32 MB for headers and tags."""
 
@@ -109,6 +107,11 @@ def _bits(subtype: str | None) -> int:
         return _FLOAT_BITS[name]
     number = re.fullmatch(r"(?:PCM|ALAC)_[US]?(\d+)", name)
     return int(number.group(1)) if number else _DEFAULT_BITS
+
+
+def pcm_bits(subtype: str) -> int | None:
+    """Return the bits of an integer sample format; None of any other."""
+    return _bits(subtype) if subtype.startswith("PCM_") else None
 
 
 def _format_of(suffix: str) -> _Format:
@@ -269,8 +272,7 @@ class AudioWriter:
             channels: `C`.
             subtype: wanted sample format, such as that of the source; None is 24 bits.
             metadata: tags and chapters to put in once all samples are there.
-            dither: add noise of a triangular distribution, one step of the sample format to each
-                side and the same for every file, before samples are rounded to up to 24 bits.
+            dither: add it before samples are rounded to up to 24 bits (`dither`).
             inspect: is given the whole file under its temporary name; what it raises leaves an
                 earlier target untouched.
 
@@ -284,7 +286,7 @@ class AudioWriter:
         self._format = _format_of(self.path.suffix)
         self._sample_rate, self._channels = sample_rate, channels
         self._metadata = metadata or Metadata()
-        self._dither = _Dither(self.subtype) if dither else None
+        self._dither = Dither(pcm_bits(self.subtype)) if dither else None
         self._inspect = inspect
         self._max_bytes = RIFF_MAX_BYTES if self._format in (_WAV, _AIFF) else None
 
@@ -368,26 +370,6 @@ class AudioWriter:
             write_metadata(self._temporary, suffix, self._sample_rate, self._metadata)
             if self._inspect is not None:
                 self._inspect(self._temporary)
-
-
-class _Dither:
-    """Noise that makes rounding errors independent of the signal: triangular, +-1 step (TPDF).
-
-    S. Lipshitz, R. Wannamaker, J. Vanderkooy, "Quantization and dither: a theoretical survey",
-    1992. The noise does not depend on how the samples are divided into blocks.
-    """
-
-    def __init__(self, subtype: str) -> None:
-        bits = _bits(subtype) if subtype.startswith("PCM_") else 0
-        self._step = 2.0 ** (1 - bits) if 0 < bits <= MAX_DITHERED_BITS else 0.0
-        self._generator = np.random.default_rng(_DITHER_SEED)
-
-    def added(self, block: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Return a block [S, C] with noise, the next of its stream."""
-        if self._step == 0.0:
-            return block
-        pairs = self._generator.random((*block.shape, 2), dtype=np.float32)
-        return block + self._step * (pairs[..., 0] - pairs[..., 1]).astype(np.float64)
 
 
 def _bits_stored(subtype: str) -> int:

@@ -32,7 +32,7 @@ from rl_editor.edl import Clip, back_to_back
 from rl_editor.grid import BeatGrid
 from rl_editor.join_measures import is_within_limits, read_mono
 from rl_editor.joins import fit_joins, merged_clips
-from rl_editor.render import SampleReader
+from rl_editor.sample_readers import SampleReader
 from rl_editor.spectrogram import hann_window
 from rl_editor.units import seconds_to_samples
 

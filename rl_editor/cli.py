@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from rl_editor import __version__
@@ -119,6 +120,9 @@ def _add_format_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--chapters", action="store_true", help="a chapter or marker for each section"
     )
+    parser.add_argument(
+        "--lufs", type=float, help="loudness of the output, such as -14; its peaks stay below -1 dB"
+    )
 
 
 def _add_edit_arguments(parser: argparse.ArgumentParser) -> None:
@@ -138,6 +142,14 @@ def _add_edit_arguments(parser: argparse.ArgumentParser) -> None:
         "--stems", default="offline", help="offline, demucs or a Demucs model (extra [stems])"
     )
     _add_format_arguments(parser)
+    parser.add_argument(
+        "--finish",
+        action="store_true",
+        help="-14 LUFS (or --lufs), a fade where the track stops dead, no constant, dither",
+    )
+    parser.add_argument(
+        "--no-level-match", action="store_true", help="takes that meet keep their own levels"
+    )
     parser.add_argument("--no-cache", action="store_true", help="neither read nor keep analyses")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
@@ -214,6 +226,9 @@ def _edit(arguments: argparse.Namespace) -> int:
             stems=arguments.stems,
             output_format=_output_format(arguments),
             chapters=arguments.chapters,
+            lufs=arguments.lufs,
+            finish=arguments.finish,
+            match_levels=not arguments.no_level_match,
             use_cache=not arguments.no_cache,
             quiet=arguments.quiet,
         ),
@@ -245,10 +260,14 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _render(arguments: argparse.Namespace) -> int:
-    from rl_editor.edl import read_edl
+    from rl_editor.edl import check_lufs, read_edl
+    from rl_editor.notes import finish_notes
     from rl_editor.render import render
 
+    check_lufs(arguments.lufs)
     edl = read_edl(arguments.edl, _note)
+    if arguments.lufs is not None:
+        edl = replace(edl, finish=replace(edl.finish, lufs=arguments.lufs))
     output_format = _output_format(arguments)
     result = render(
         edl,
@@ -258,7 +277,7 @@ def _render(arguments: argparse.Namespace) -> int:
         chapters=arguments.chapters,
     )
     print(f"wrote {result.path} ({result.duration_s:.1f} s)")
-    for note in result.notes:
+    for note in (*finish_notes(edl, result), *result.notes):
         print(f"note: {note}")
     _note_another_recording(edl.source, arguments.recording)
     return 0

@@ -16,6 +16,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from rl_editor.clip_mix import mixed_blocks
 from rl_editor.edl import Clip, EditDecisionList, EdlGrid, Join, Source, timeline_length
 from rl_editor.grid import BeatGrid
 from rl_editor.join_measures import (
@@ -27,7 +28,7 @@ from rl_editor.join_measures import (
     ordinary_beat_changes,
 )
 from rl_editor.joins import merged_clips
-from rl_editor.render import SampleReader, mixed_blocks
+from rl_editor.sample_readers import SampleReader
 from rl_editor.units import samples_to_seconds, seconds_to_samples
 
 _ANY_S = 1e-3

@@ -57,6 +57,7 @@ __all__ = [
     "Join",
     "Source",
     "back_to_back",
+    "check_lufs",
     "read_edl",
     "timeline_length",
     "write_edl",
@@ -138,6 +139,15 @@ def read_edl(path: str | Path, on_note: Callable[[str], None] = warnings.warn) -
             f"{edl.duration_s:.9g} s, which counts"
         )
     return edl
+
+
+def check_lufs(lufs: float | None) -> None:
+    """Raise UserError unless an output may be brought to an integrated loudness."""
+    if lufs is not None and not LUFS_RANGE[0] <= lufs <= LUFS_RANGE[1]:
+        raise UserError(
+            f"the loudness must lie from {LUFS_RANGE[0]:g} to {LUFS_RANGE[1]:g} LUFS, but is "
+            f"{lufs:g}; -14 is what streaming services play."
+        )
 
 
 def _to_json(edl: EditDecisionList) -> dict[str, Any]:

@@ -23,12 +23,24 @@ from rl_editor.boundary_refinement import refine_boundaries
 from rl_editor.cache import Cache
 from rl_editor.calibration import Calibration
 from rl_editor.conversion import OutputFormat
+from rl_editor.dc_offset import dc_offset
 from rl_editor.demucs_stems import check_stems
 from rl_editor.edit_state import EditState
-from rl_editor.edl import EditDecisionList, EdlGrid, Source, timeline_length, write_edl
+from rl_editor.edl import (
+    EditDecisionList,
+    EdlGrid,
+    Finish,
+    Source,
+    check_lufs,
+    timeline_length,
+    write_edl,
+)
+from rl_editor.ending_fade import faded_ending
 from rl_editor.errors import UserError
 from rl_editor.features import FEATURE_NAMES
 from rl_editor.joins import fit_joins
+from rl_editor.level_matching import matched_levels
+from rl_editor.loudness import Loudness
 from rl_editor.music_detection import music_evidence
 from rl_editor.numpy_policy import NumpyPolicy
 from rl_editor.outer_silence import without_outer_silence
@@ -40,6 +52,8 @@ from rl_editor.render import RenderResult, render
 from rl_editor.tags import Chapter
 from rl_editor.track import Track
 
+FINISHED_LUFS = -14.0
+"""Loudness of a finished track unless another one is asked for: what streaming services play."""
 MIN_KEPT_SHARE = 0.02
 """An edit that keeps less of the recording than this found no music in it."""
 
@@ -68,6 +82,11 @@ class EditOptions:
         output_format: sample format, rate and channels of the output; those of the source
             unless asked otherwise.
         chapters: write a chapter or marker for each section of the edited track.
+        lufs: integrated loudness of the output, -40 to -5, its true peaks held to -1 dBTP; None
+            leaves its level as it is.
+        finish: a finished sound: -14 LUFS unless another loudness is asked for, a fade where the
+            track would stop dead, no constant under it, and dither where samples lose bits.
+        match_levels: takes of one passage that meet at a join get the same level.
         use_cache: keep and reuse the analysis.
         quiet: no progress bar.
     """
@@ -88,6 +107,9 @@ class EditOptions:
     stems: str = "offline"
     output_format: OutputFormat = field(default_factory=OutputFormat)
     chapters: bool = False
+    lufs: float | None = None
+    finish: bool = False
+    match_levels: bool = True
     use_cache: bool = True
     quiet: bool = True
 
@@ -101,7 +123,9 @@ class EditResult:
         edl: the edit decision list.
         track: the analysis of the recording.
         removed_s: seconds removed by kind of material, longest first.
-        gain_db: change of the whole track that kept it from clipping, usually 0.
+        gain_db: change of the whole track that kept it from clipping, or brought it to the loudness
+            that was asked for; usually 0.
+        loudness: of the file that was written, if a loudness was asked for.
         music_found: False when the editor found no music, and so kept everything unless a share
             was asked for.
         notes: what the musician should know besides, a line each.
@@ -120,6 +144,7 @@ class EditResult:
     notes: tuple[str, ...] = ()
     beats_path: Path | None = None
     chapters: tuple[Chapter, ...] = ()
+    loudness: Loudness | None = None
 
 
 def edit(
@@ -156,7 +181,9 @@ def edit(
         progress.stage("decide", 0.0)
         made = decide(loaded, track, chosen)
         words = (*_tracker(chosen).words(), *hints.words())
-        edl = _decision_list(track, made, words, loaded.calibration, progress)
+        edl, changed_levels = _decision_list(
+            track, made, words, loaded.calibration, chosen, progress
+        )
         rendered = render(
             edl,
             source,
@@ -175,10 +202,12 @@ def edit(
             music_found=made.music_found,
             notes=(
                 *_notes(edl, made, chosen, track, rendered),
+                *notes.level_notes(changed_levels),
                 *number_notes(paths, edl_path, report_path),
             ),
             beats_path=_written_beats(track, chosen),
             chapters=rendered.chapters,
+            loudness=rendered.loudness,
         )
         mark = report_mark(result.output_path, result.edl_path)
         report.write_report(edl, track, result.removed_s, paths[2], notes=result.notes, mark=mark)
@@ -275,7 +304,7 @@ def _notes(
         *notes.kept_notes(kept, wishes.keep_ratio, made.music_found),
         *notes.tempo_notes(track.grid, wishes.tempo_bpm),
         *(notes.grid_notes(track.grid, edl.grid.hints) if made.music_found else ()),
-        *notes.gain_notes(rendered.gain_applied_db),
+        *notes.finish_notes(edl, rendered),
         *rendered.notes,
     )
 
@@ -291,6 +320,7 @@ def _check_wishes(options: EditOptions) -> None:
             f"the effort must be {EFFORTS[0]} to {EFFORTS[-1]}, but is {options.effort}; "
             "3 is the default."
         )
+    check_lufs(options.lufs)
     _hints(options).check()
     _tracker(options).check(options.beats_path)
     check_stems(options.stems)
@@ -323,16 +353,30 @@ def _decision_list(
     made: Plan,
     words: tuple[str, ...],
     calibration: Calibration | None,
+    options: EditOptions,
     progress: Progress,
-) -> EditDecisionList:
-    """Return the edit list; `words` are the options by which the grid was made."""
+) -> tuple[EditDecisionList, list[float]]:
+    """Return the edit list, and the gains in dB by which takes were brought to one level.
+
+    `words` are the options by which the grid was made.
+    """
     progress.stage("join", 0.0)
+    changed_levels: list[float] = []
     with audio.AudioReader(track.path) as reader:
         refined = refine_boundaries(made.state.clips(), reader, track.grid)
-        heard = without_outer_silence(refined.clips, refined.goes_on.tolist(), reader)
-        fitted = fit_joins(heard[0], reader, track.grid, heard[1])
+        clips, goes_on = without_outer_silence(refined.clips, refined.goes_on.tolist(), reader)
+        if options.match_levels:
+            matched = matched_levels(clips, goes_on, reader)
+            changed = [new.gain_db - old.gain_db for new, old in zip(matched, clips, strict=True)]
+            clips, changed_levels = matched, [gain_db for gain_db in changed if gain_db != 0.0]
+        fitted = fit_joins(clips, reader, track.grid, goes_on)
+        finish = Finish(lufs=options.lufs)
+        if options.finish:
+            fitted = dataclasses.replace(fitted, clips=faded_ending(fitted.clips, reader))
+            lufs = FINISHED_LUFS if options.lufs is None else options.lufs
+            finish = Finish(lufs, dc_offset(fitted.clips, reader), dither=True)
     samples = timeline_length(fitted.clips, track.sample_rate)
-    return EditDecisionList(
+    edl = EditDecisionList(
         source=Source(
             track.path, track.sha256, track.sample_rate, track.channels, track.duration_s
         ),
@@ -341,7 +385,9 @@ def _decision_list(
         decisions=decisions(made, track, calibration, fitted.clips),
         grid=EdlGrid.of(track.grid, words),
         joins=fitted.joins,
+        finish=finish,
     )
+    return edl, changed_levels
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rl_editor.edl import Clip, Join
 from rl_editor.grid import BeatGrid
-from rl_editor.render import SampleReader
+from rl_editor.sample_readers import SampleReader
 from rl_editor.units import seconds_to_samples
 
 Values = NDArray[np.float64]

@@ -37,7 +37,7 @@ from rl_editor.join_measures import (
     read_mono,
 )
 from rl_editor.join_search import Place, Room, best_places, window_reach
-from rl_editor.render import SampleReader
+from rl_editor.sample_readers import SampleReader
 from rl_editor.units import samples_to_seconds, seconds_to_samples
 
 DECLICK_S = 0.004

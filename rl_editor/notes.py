@@ -5,18 +5,22 @@ In: the finished edit. Out: lines for the summary and the report, which say the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from rl_editor.edl import EditDecisionList
 from rl_editor.grid import BeatGrid
+from rl_editor.render import RenderResult
 from rl_editor.report import other_tempi, played_share
 
 NEARLY_ALL, HARDLY_ANY = 0.99, 0.05
 """Shares of the recording: who keeps that much or that little is told."""
 NEAR_TEMPO = 0.03
 """Relative distance up to which a tempo counts as the one that was asked for."""
+LEAST_GAIN_DB = 0.05
+"""Changes of level that are told, dB."""
 LOW_CONFIDENCE = 0.3
 """Mean confidence of a grid below which the beat counts as hard to hear."""
 
@@ -73,11 +77,35 @@ def grid_notes(grid: BeatGrid, hints: Sequence[str] = ()) -> tuple[str, ...]:
     return (f"the beat is hard to hear here{hint}; --tempo, --meter or --beats set it",)
 
 
-def gain_notes(gain_db: float) -> tuple[str, ...]:
-    """Return a line where the whole track was made quieter."""
-    if gain_db >= -0.05:
+def finish_notes(edl: EditDecisionList, rendered: RenderResult) -> tuple[str, ...]:
+    """Return a line for each thing that was done to the level of the whole track or of a take."""
+    lines = []
+    after, gain_db = rendered.loudness, rendered.gain_applied_db
+    if after is not None:
+        held = f", peaks held back by up to {rendered.limited_db:.1f} dB"
+        lines.append(
+            f"brought to {after.lufs or -math.inf:.1f} LUFS by {gain_db:+.1f} dB"
+            f"{held if rendered.limited_db >= LEAST_GAIN_DB else ''}; its true peak is "
+            f"{after.true_peak_db:.1f} dBTP"
+        )
+    elif gain_db <= -LEAST_GAIN_DB:
+        lines.append(f"turned down by {-gain_db:.1f} dB so that nothing clips")
+    if edl.finish.dc_offset:
+        most = 100.0 * max(abs(offset) for offset in edl.finish.dc_offset)
+        lines.append(f"a constant of {most:.2g}% of full scale was taken out of the sound")
+    return tuple(lines)
+
+
+def level_notes(gains_db: Sequence[float]) -> tuple[str, ...]:
+    """Return a line where takes were brought to one level, by gains in dB."""
+    if not gains_db:
         return ()
-    return (f"turned down by {-gain_db:.1f} dB so that nothing clips",)
+    gains = ", ".join(f"{gain_db:+.1f} dB" for gain_db in gains_db)
+    clips = "a clip" if len(gains_db) == 1 else f"{len(gains_db)} clips"
+    return (
+        f"takes that meet were brought to one level: {clips} by {gains} (--no-level-match keeps "
+        "the level of each)",
+    )
 
 
 def _percent(share: float) -> str:

@@ -1,70 +1,44 @@
-"""From an edit decision list to sound: the sum of all clips on the timeline.
+"""From an edit decision list to a file: the sum of all clips, finished as the list says.
 
 In: an `EditDecisionList` and the samples of its source. Out: a file, or an array, of exactly the
-list's length. Blocks of the output are made in order, so memory does not grow with the length:
-clips without processing stream straight from the source (and keep its samples bit for bit where
-no fade or gain touches them); processed clips are made whole up to about a minute and a half of
-stereo at 44.1 kHz, longer ones in such pieces with context around them.
+list's length. Blocks of the output are made in order (`clip_mix`), so memory does not grow with
+the length. Without a finish nothing but clipping is prevented; a loudness that is asked for takes
+a pass that measures, one that writes, and a look at what was written.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rl_editor.audio import AudioInfo, AudioReader, AudioWriter, check_output
+from rl_editor.audio_writer import choose_subtype, pcm_bits
 from rl_editor.chapters import chapters_of
+from rl_editor.clip_mix import BLOCK_SAMPLES, mixed_blocks
 from rl_editor.conversion import OutputFormat, conversion_notes, converted, converted_length
-from rl_editor.edl import Clip, EditDecisionList, Source
-from rl_editor.effects import clip_envelope, fade_weights, is_transformed, transform
+from rl_editor.edl import EditDecisionList
 from rl_editor.errors import UserError
+from rl_editor.limiter import LevelCurve, level_curve
+from rl_editor.loudness import Loudness, LoudnessMeter, Steps
+from rl_editor.sample_readers import ArrayReader, Audio, CentredReader, SampleReader
 from rl_editor.tag_reader import read_tags
 from rl_editor.tags import Chapter, Metadata, tag_notes
 from rl_editor.units import db_to_gain, gain_to_db, seconds_to_samples
 
-Audio = NDArray[np.floating]
-"""[S, C] float32 or float64."""
-
-BLOCK_SAMPLES = 65_536
-PIECE_VALUES = 8_000_000
-"""Samples times channels of the longest piece that is processed at once: 32 MB of float32."""
-PIECE_MIN_S = 8.0
-PIECE_CONTEXT_S = 3.0
-"""Source before and after a piece: longer than the reverb and than any filter rings."""
-PIECE_CROSSFADE_S = 0.02
 HEADROOM_DB = 0.1
 """Distance from full scale of a result that had to be made quieter."""
+TRUE_PEAK_DB = -1.0
+"""Highest true peak of a track that is brought to a loudness (EBU R 128), dB of full scale."""
+METERS_DIFFER_DB = 0.2
+"""Room below it: meters oversample with other filters (FFmpeg's reads 0.15 dB more of drums)."""
+WRITING_TRIES = 5
+"""How often such a track is written: what a lossy format adds to its peaks is known afterwards."""
 UNLIMITED_SUBTYPES = ("FLOAT", "DOUBLE", "VORBIS", "OPUS", "MPEG_LAYER_III")
 """Sample formats that hold peaks beyond full scale."""
-
-
-class SampleReader(Protocol):
-    """Random access to samples, as `audio.AudioReader` and `ArrayReader` give it."""
-
-    info: AudioInfo
-
-    def read(self, start: int, stop: int) -> Audio:
-        """Return the samples [stop - start, C] of the half-open range."""
-
-
-class ArrayReader:
-    """A `SampleReader` of audio [S, C] in memory at `sr` Hz."""
-
-    def __init__(self, audio: Audio, sr: int) -> None:
-        subtype = "DOUBLE" if audio.dtype == np.float64 else "FLOAT"
-        self.info = AudioInfo("", sr, audio.shape[1], len(audio), subtype, "memory")
-        self._audio = audio
-
-    def read(self, start: int, stop: int) -> Audio:
-        """Return the samples [stop - start, C] of the half-open range."""
-        return self._audio[start:stop]
 
 
 @dataclass(frozen=True)
@@ -75,7 +49,11 @@ class RenderResult:
         path: the file.
         duration_s, n_samples: its length.
         peak_db: highest sample, in dB of full scale.
-        gain_applied_db: change of the whole track that kept it from clipping, usually 0.
+        gain_applied_db: change of the whole track, which kept it from clipping or brought it to
+            the loudness that was asked for; usually 0.
+        loudness_before, loudness: of the sum of the clips, and of the file as it was written;
+            None unless the list asks for a loudness.
+        limited_db: by how much the highest peak was held back for it, at least 0.
         notes: what was converted without being asked for, or left out, a sentence each.
         chapters: that were written, in the order of time.
     """
@@ -85,6 +63,9 @@ class RenderResult:
     n_samples: int
     peak_db: float
     gain_applied_db: float
+    loudness_before: Loudness | None = None
+    loudness: Loudness | None = None
+    limited_db: float = 0.0
     notes: tuple[str, ...] = ()
     chapters: tuple[Chapter, ...] = ()
 
@@ -92,9 +73,9 @@ class RenderResult:
 class _TooLoudError(Exception):
     """Leaves a writer without finishing its file."""
 
-    def __init__(self, factor: float) -> None:
-        super().__init__(factor)
-        self.factor = factor
+    def __init__(self, excess_db: float) -> None:
+        super().__init__(excess_db)
+        self.excess_db = excess_db
 
 
 def render(
@@ -110,7 +91,7 @@ def render(
 
     A result that would clip is made again, all of it quieter by one factor, to peak 0.1 dB below
     full scale. Formats that hold peaks beyond full scale are only kept from exceeding the peak
-    of the source.
+    of the source. A list that asks for a loudness gets it, with true peaks up to `TRUE_PEAK_DB`.
 
     Args:
         edl: the edit.
@@ -119,7 +100,7 @@ def render(
         output_format: sample format, rate and channels; None takes the source's. The nearest
             sample format and rate that the file format can hold are written.
         chapters: write one for each section of the track (`chapters`).
-        on_progress: called with the share done, in [0, 1]; begins again for a second pass.
+        on_progress: called with the share done, in [0, 1]; begins again for another pass.
 
     Raises:
         UserError: the list does not fit the source, or a file cannot be read or written.
@@ -131,21 +112,22 @@ def render(
         check_output(source_path, output_path, output, wanted.subtype)
         _check_fit(edl, reader.info)
         metadata = Metadata(read_tags(reader.info), chapters_of(edl) if chapters else ())
-        job = _Job(edl, reader, output_path, output, metadata, on_progress or (lambda share: None))
-        factor = 1.0
-        try:
-            peak = job.write(factor)
-        except _TooLoudError as error:
-            factor = error.factor
-            peak = job.write(factor)
+        centred = CentredReader(reader, edl.finish.dc_offset) if edl.finish.dc_offset else reader
+        job = _Job(edl, centred, output_path, output, metadata, on_progress or (lambda share: None))
+        lufs = edl.finish.lufs
+        written = job.without_clipping() if lufs is None else job.at_loudness(lufs)
     n_samples = converted_length(_n_samples(edl), edl.source.sample_rate, output.sample_rate)
     return RenderResult(
         path=output_path,
         duration_s=n_samples / output.sample_rate,
         n_samples=n_samples,
-        peak_db=float(gain_to_db(peak)),
-        gain_applied_db=float(gain_to_db(factor)),
+        peak_db=float(gain_to_db(written.peak)),
+        gain_applied_db=written.curve.gain_db,
+        loudness_before=written.before,
+        loudness=written.after,
+        limited_db=written.curve.deepest_db,
         notes=(
+            *written.notes,
             *conversion_notes(reader.info, output, wanted, output_path),
             *tag_notes(metadata.tags),
         ),
@@ -154,32 +136,101 @@ def render(
 
 
 @dataclass(frozen=True)
+class _Written:
+    """What became of a file: its highest sample and, where a loudness was asked for, more."""
+
+    peak: float
+    curve: LevelCurve
+    before: Loudness | None = None
+    after: Loudness | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class _Job:
     """One file to write; see `render`."""
 
     edl: EditDecisionList
-    reader: AudioReader
+    reader: SampleReader
     output_path: Path
     output: AudioInfo
     metadata: Metadata
     on_progress: Callable[[float], None]
 
-    def write(self, factor: float) -> float:
-        """Write the file times `factor` and return its peak, or raise `_TooLoudError`."""
-        output, peak = self.output, 0.0
+    def without_clipping(self) -> _Written:
+        """Write the file, again and quieter if it would clip."""
+        curve = LevelCurve()
+        try:
+            return _Written(self._write(curve, self._check_clipping), curve)
+        except _TooLoudError as error:
+            curve = LevelCurve(-error.excess_db)
+            return _Written(self._write(curve), curve)
+
+    def at_loudness(self, lufs: float) -> _Written:
+        """Write the file at an integrated loudness, its true peaks held back."""
+        before, steps = self._measured()
+        if before.lufs is None:
+            written = self.without_clipping()
+            note = "too short or too quiet to have a loudness, so its level was left as it is"
+            return _Written(written.peak, written.curve, before, notes=(note,))
+        ceiling_db = TRUE_PEAK_DB - METERS_DIFFER_DB
+        for _ in range(WRITING_TRIES - 1):
+            curve = level_curve(before, steps, lufs, ceiling_db)
+            inspection = _Inspection(TRUE_PEAK_DB - METERS_DIFFER_DB)
+            try:
+                peak = self._write(curve, inspect=inspection)
+            except _TooLoudError as error:
+                ceiling_db -= error.excess_db
+            else:
+                break
+        else:
+            curve, inspection = level_curve(before, steps, lufs, ceiling_db), _Inspection(math.inf)
+            peak = self._write(curve, inspect=inspection)
+        after = inspection.found
+        return _Written(peak, curve, before, after, _loudness_notes(lufs, curve, after))
+
+    def _measured(self) -> tuple[Loudness, Steps]:
+        meter = LoudnessMeter(self.output.sample_rate, self.output.channels, self.output.speakers)
+        for block in self._blocks():
+            meter.add(block)
+        return meter.close(), meter.steps()
+
+    def _write(
+        self,
+        curve: LevelCurve,
+        check: Callable[[float, str], None] = lambda peak, subtype: None,
+        inspect: Callable[[Path], None] | None = None,
+    ) -> float:
+        """Write the file at the levels of a curve and return its peak.
+
+        Args:
+            curve: levels over the time of the output.
+            check: is given the peak and the sample format when all is written.
+            inspect: is given the whole file under its temporary name; both may raise.
+        """
+        output, peak, start = self.output, 0.0, 0
         with AudioWriter(
-            self.output_path, output.sample_rate, output.channels, output.subtype, self.metadata
+            self.output_path,
+            output.sample_rate,
+            output.channels,
+            output.subtype,
+            self.metadata,
+            dither=self._needs_dither(),
+            inspect=inspect,
         ) as writer:
-            mixed = self._watched(mixed_blocks(self.edl, self.reader))
-            for block in converted(mixed, self.reader.info, output):
-                scaled = block if factor == 1.0 else block * block.dtype.type(factor)
-                peak = max(peak, _peak(scaled))
-                writer.write(scaled)
-            may_exceed = writer.subtype in UNLIMITED_SUBTYPES
-            quieter = _factor(peak, self.edl, self.reader, may_exceed)
-            if quieter != 1.0 and factor == 1.0:
-                raise _TooLoudError(quieter)
+            for block in self._blocks():
+                levelled = curve.applied(block, start)
+                peak = max(peak, _peak(levelled))
+                writer.write(levelled)
+                start += len(block)
+            check(peak, writer.subtype)
         return peak
+
+    def _blocks(self) -> Iterator[Audio]:
+        """Yield the sum of the clips in the rate and channels of the output."""
+        return converted(
+            self._watched(mixed_blocks(self.edl, self.reader)), self.reader.info, self.output
+        )
 
     def _watched(self, blocks: Iterator[Audio]) -> Iterator[Audio]:
         """Yield the blocks and tell how far they have come."""
@@ -189,100 +240,72 @@ class _Job:
             done += len(block)
             self.on_progress(done / _n_samples(self.edl))
 
+    def _needs_dither(self) -> bool:
+        """Return whether dither is asked for and samples lose bits that they have."""
+        finish = self.edl.finish
+        bits = pcm_bits(choose_subtype(self.output_path.suffix, self.output.subtype))
+        if not finish.dither or bits is None:
+            return False
+        source_bits = pcm_bits(self.reader.info.subtype)
+        is_changed = finish.lufs is not None or bool(finish.dc_offset)
+        return is_changed or source_bits is None or source_bits > bits
+
+    def _check_clipping(self, peak: float, subtype: str) -> None:
+        """Raise `_TooLoudError` if samples of a peak would clip."""
+        ceiling = _ceiling(peak, self.edl, self.reader, subtype in UNLIMITED_SUBTYPES)
+        if peak > ceiling:
+            raise _TooLoudError(float(gain_to_db(peak / ceiling)) + HEADROOM_DB)
+
+
+@dataclass
+class _Inspection:
+    """Measures a written file, and refuses it if its true peak is above a ceiling in dB.
+
+    Attributes:
+        found: what was measured; set when it is called.
+    """
+
+    ceiling_db: float
+    found: Loudness = field(init=False)
+
+    def __call__(self, path: Path) -> None:
+        with AudioReader(path) as reader:
+            info = reader.info
+            meter = LoudnessMeter(info.sample_rate, info.channels, info.speakers)
+            for start in range(0, info.n_samples, BLOCK_SAMPLES):
+                meter.add(reader.read(start, min(start + BLOCK_SAMPLES, info.n_samples)))
+        self.found = meter.close()
+        if self.found.true_peak_db > self.ceiling_db:
+            raise _TooLoudError(self.found.true_peak_db - self.ceiling_db)
+
+
+def _loudness_notes(lufs: float, curve: LevelCurve, after: Loudness) -> tuple[str, ...]:
+    """Return what a musician should know about a track that was brought to a loudness."""
+    notes = []
+    if curve.is_short:
+        notes.append(
+            f"{lufs:g} LUFS would need its peaks to be squashed; it was left at "
+            f"{after.lufs or -math.inf:.1f}, the limiter's most"
+        )
+    if after.true_peak_db > TRUE_PEAK_DB:
+        notes.append(f"the file's format lifts its true peak to {after.true_peak_db:.1f} dBTP")
+    return tuple(notes)
+
 
 def render_array(edl: EditDecisionList, audio: Audio) -> Audio:
-    """Return the edited track [S, C] of a source [S, C] in memory, of the source's dtype.
+    """Return the sum of the clips [S, C] of a source [S, C] in memory, of the source's dtype.
 
-    It is kept from peaking above full scale, or above the source where that is higher.
+    It is not finished, but kept from peaking above full scale, or above the source where that is
+    higher.
     """
     reader = ArrayReader(audio, edl.source.sample_rate)
     _check_fit(edl, reader.info)
     result = np.concatenate(list(mixed_blocks(edl, reader)))
-    factor = _factor(_peak(result), edl, reader, may_exceed=True)
-    return result if factor == 1.0 else result * result.dtype.type(factor)
-
-
-def mixed_blocks(edl: EditDecisionList, reader: SampleReader) -> Iterator[Audio]:
-    """Yield the sum of all clips in blocks [n, C] that make up the output, in its order."""
-    streams = [_ClipStream(clip, reader, edl.source) for clip in edl.clips]
-    waiting = deque(sorted(streams, key=lambda stream: stream.first))
-    playing: list[_ClipStream] = []
-    n_samples, dtype = _n_samples(edl), reader.read(0, 0).dtype
-    for start in range(0, n_samples, BLOCK_SAMPLES):
-        stop = min(start + BLOCK_SAMPLES, n_samples)
-        while waiting and waiting[0].first < stop:
-            playing.append(waiting.popleft())
-        block = np.zeros((stop - start, edl.source.channels), dtype=dtype)
-        for stream in playing:
-            stream.add_to(block, start)
-        playing = [stream for stream in playing if stream.last > stop]
-        yield block
-
-
-class _ClipStream:
-    """The output samples of one clip, made on demand from its first to its last."""
-
-    def __init__(self, clip: Clip, reader: SampleReader, source: Source) -> None:
-        sr = source.sample_rate
-        self._clip, self._reader, self._sr = clip, reader, sr
-        self._source_start, self._source_stop = clip.source_samples(sr)
-        self.first, self.last = clip.timeline_samples(sr)
-        self._is_transformed = is_transformed(clip)
-        self._piece: Audio | None = None
-        self._piece_samples = max(PIECE_VALUES // source.channels, round(PIECE_MIN_S * sr))
-        self._piece_start = self._piece_stop = 0
-
-    def add_to(self, block: Audio, start: int) -> None:
-        """Add what falls into a block [n, C] of the output that begins at `start`; in order."""
-        low, high = max(start, self.first), min(start + len(block), self.last)
-        block[low - start : high - start] += self._read(low - self.first, high - self.first)
-
-    def _read(self, start: int, stop: int) -> Audio:
-        """Return the samples [start, stop), counted from the clip's first."""
-        audio = (self._transformed if self._is_transformed else self._source)(start, stop)
-        envelope = clip_envelope(self._clip, self._sr, self.last - self.first, start, stop)
-        return audio if envelope is None else audio * envelope[:, None].astype(audio.dtype)
-
-    def _source(self, start: int, stop: int) -> Audio:
-        """Return source samples, counted from the end that the clip plays first."""
-        if self._clip.reverse:
-            return self._reader.read(self._source_stop - stop, self._source_stop - start)[::-1]
-        return self._reader.read(self._source_start + start, self._source_start + stop)
-
-    def _transformed(self, start: int, stop: int) -> Audio:
-        parts = []
-        while start < stop:
-            if start >= self._piece_stop:
-                self._make_piece()
-            assert self._piece is not None
-            end = min(stop, self._piece_stop)
-            parts.append(self._piece[start - self._piece_start : end - self._piece_start])
-            start = end
-        return np.concatenate(parts)
-
-    def _make_piece(self) -> None:
-        """Process the next piece, crossfaded with what the one before holds beyond its end."""
-        clip, sr, n_samples = self._clip, self._sr, self.last - self.first
-        n_source = self._source_stop - self._source_start
-        start = self._piece_stop
-        is_last = n_samples - start <= self._piece_samples
-        stop = n_samples if is_last else start + self._piece_samples
-        n_context, n_fade = round(PIECE_CONTEXT_S * sr), round(PIECE_CROSSFADE_S * sr)
-        source_start = max(0, round((start - n_context) * clip.rate))
-        source_stop = n_source if is_last else round((stop + n_context) * clip.rate)
-        source_stop = min(source_stop, n_source)
-        made = transform(self._source(source_start, source_stop), replace(clip, reverse=False), sr)
-        if is_last:
-            made = made[len(made) - (n_samples - start) :]
-        else:
-            skipped = start - round(source_start / clip.rate)
-            made = made[skipped : skipped + stop - start + n_fade]
-        if self._piece is not None:
-            rest = self._piece[start - self._piece_start :]
-            weights = fade_weights("linear", len(rest))[:, None].astype(made.dtype)
-            blend = made[: len(rest)] * weights + rest[: len(made)] * weights[::-1]
-            made = np.concatenate([blend, made[len(rest) :]])
-        self._piece, self._piece_start, self._piece_stop = made, start, stop
+    peak = _peak(result)
+    ceiling = _ceiling(peak, edl, reader, may_exceed=True)
+    if peak <= ceiling:
+        return result
+    return result * result.dtype.type(ceiling * db_to_gain(-HEADROOM_DB) / peak)
 
 
 def _n_samples(edl: EditDecisionList) -> int:
@@ -296,12 +319,11 @@ def _peak(audio: Audio) -> float:
     return peak
 
 
-def _factor(peak: float, edl: EditDecisionList, reader: SampleReader, may_exceed: bool) -> float:
-    """Return the factor that keeps the result from clipping; 1 where nothing is needed."""
-    if peak <= 1.0:
+def _ceiling(peak: float, edl: EditDecisionList, reader: SampleReader, may_exceed: bool) -> float:
+    """Return the highest peak that a result may have; a source beyond full scale may keep it."""
+    if peak <= 1.0 or not may_exceed:
         return 1.0
-    ceiling = max(1.0, _source_peak(edl, reader)) if may_exceed else 1.0
-    return 1.0 if peak <= ceiling else float(ceiling * db_to_gain(-HEADROOM_DB)) / peak
+    return max(1.0, _source_peak(edl, reader))
 
 
 def _source_peak(edl: EditDecisionList, reader: SampleReader) -> float:

@@ -15,7 +15,7 @@ from rl_editor.boundary_refinement import (
 )
 from rl_editor.edl import Clip, back_to_back
 from rl_editor.grid import steady_grid
-from rl_editor.render import ArrayReader
+from rl_editor.sample_readers import ArrayReader
 
 SR = 22050
 BEAT_S = 0.5

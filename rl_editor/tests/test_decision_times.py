@@ -21,7 +21,7 @@ from rl_editor.edit_state import EditState
 from rl_editor.edl import Clip, Decision, back_to_back
 from rl_editor.infer import edit
 from rl_editor.joins import fit_joins
-from rl_editor.render import ArrayReader
+from rl_editor.sample_readers import ArrayReader
 from rl_editor.tests.made_edits import random_edit, uneven_track
 from rl_editor.tests.made_recordings import music
 

@@ -11,7 +11,7 @@ from rl_editor.baselines import clips_of_spans
 from rl_editor.edit_joins import beat_error_ms, measured_joins, stands_out
 from rl_editor.edl import Clip, back_to_back
 from rl_editor.grid import steady_grid
-from rl_editor.render import ArrayReader
+from rl_editor.sample_readers import ArrayReader
 from rl_editor.tests.made_tasks import made_music
 
 SR = 22050
@@ -73,8 +73,8 @@ def test_one_tempo_may_follow_another(end_s, start_s, error_ms):
 
 
 def test_an_excerpt_is_the_same_wherever_blocks_of_the_output_end(monkeypatch):
-    from rl_editor import render
+    from rl_editor import clip_mix
 
     whole = joins_of((0.0, 4.0), (8.0, 12.0), (0.0, 2.0))
-    monkeypatch.setattr(render, "BLOCK_SAMPLES", 3000)
+    monkeypatch.setattr(clip_mix, "BLOCK_SAMPLES", 3000)
     assert joins_of((0.0, 4.0), (8.0, 12.0), (0.0, 2.0)) == whole

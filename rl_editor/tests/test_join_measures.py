@@ -16,7 +16,7 @@ from rl_editor.join_measures import (
     ordinary_beat_changes,
     read_mono,
 )
-from rl_editor.render import ArrayReader
+from rl_editor.sample_readers import ArrayReader
 
 SR = 44100
 HALF = round(NEIGHBOURHOOD_S * SR)

@@ -20,7 +20,8 @@ from rl_editor.grid import steady_grid
 from rl_editor.join_measures import is_within_limits
 from rl_editor.join_search import MAX_OVERLAP_S
 from rl_editor.joins import MAX_ALIGNMENT_S, fit_joins
-from rl_editor.render import ArrayReader, render_array
+from rl_editor.render import render_array
+from rl_editor.sample_readers import ArrayReader
 
 SR = 22050
 

@@ -13,16 +13,16 @@ STAGES = {
     "base": "atomic config config_file errors extras materials parallel silence stopping units",
     "analysis": """
         analysis audio audio_containers audio_decoders audio_writer beat_bars beat_decoding
-        chunk_tags conversion id3 id3_genres ogg_pages tag_reader tag_writer tags vorbis_comments
         beat_hints beat_network beat_parts beat_stretches beat_trackers beats beats_file cache
-        demucs_stems features frame_features frame_vectors given_beats
-        grid kept_parts recurrence spectrogram stems track""",
+        chunk_tags conversion demucs_stems dither features frame_features frame_vectors given_beats
+        grid id3 id3_genres kept_parts limiter loudness ogg_pages recurrence spectrogram stems
+        tag_reader tag_writer tags track vorbis_comments""",
     "edit language": """
         action_sounds actions batch_arrangement beat_script boundary_refinement chapters
-        decision_times edit_batch edit_state edit_tables edl
-        edl_fields edl_types effects edit_joins grid_lines heard_beats
-        join_measures join_search outer_silence
-        joins finished_edits render replay script_search sound_table span_lists spans spelling""",
+        clip_mix dc_offset decision_times edit_batch edit_joins edit_state edit_tables edl
+        edl_fields edl_types effects ending_fade finished_edits grid_lines heard_beats
+        join_measures join_search joins level_matching outer_silence render replay
+        sample_readers script_search sound_table span_lists spans spelling""",
     "dataset": """
         alignment alignment_cache alignment_clips alignment_table alignment_truth coarse_match
         cut_points demonstrations edit_list_truth envelope_match jump_path line_fit line_search

@@ -7,7 +7,7 @@ import pytest
 
 from rl_editor.edl import Clip
 from rl_editor.grid import steady_grid
-from rl_editor.notes import gain_notes, grid_notes, kept_notes, kept_share, tempo_notes
+from rl_editor.notes import grid_notes, kept_notes, kept_share, level_notes, tempo_notes
 from rl_editor.tests.test_report import TRACK, made_edl
 
 
@@ -66,6 +66,8 @@ def test_a_tempo_beside_the_one_that_was_asked_for():
     assert tempo_notes(grid, None) == ()
 
 
-def test_a_track_that_was_turned_down():
-    assert gain_notes(0.0) == ()
-    assert gain_notes(-6.1) == ("turned down by 6.1 dB so that nothing clips",)
+def test_levels_of_takes_that_were_changed():
+    assert level_notes([]) == ()
+    (told,) = level_notes([1.72])
+    assert told.startswith("takes that meet were brought to one level: a clip by +1.7 dB (--no-")
+    assert "2 clips by -0.5 dB, +3.0 dB" in level_notes([-0.52, 3.0])[0]

@@ -8,7 +8,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rl_editor import render as render_module
+from rl_editor import clip_mix
 from rl_editor.conversion import OutputFormat
 from rl_editor.edl import Clip, EditDecisionList, EdlGrid, Source, back_to_back, timeline_length
 from rl_editor.effects import process_clip
@@ -131,14 +131,14 @@ def test_long_clip_in_pieces_sounds_like_the_whole(monkeypatch):
     clip = Clip(0, 30, eq_low_db=6, eq_high_db=-3, reverb=0.6, fade_in_s=30, fade_in_curve="s")
     edl = edl_of([clip], len(audio))
     whole = render_array(edl, audio)
-    monkeypatch.setattr(render_module, "PIECE_VALUES", 1)
+    monkeypatch.setattr(clip_mix, "PIECE_VALUES", 1)
     np.testing.assert_allclose(render_array(edl, audio), whole, atol=2e-3)
     assert np.std(render_array(edl, audio) - whole) < 1e-4
 
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_long_stretched_clip_in_pieces_keeps_time_and_level(monkeypatch, reverse):
-    monkeypatch.setattr(render_module, "PIECE_VALUES", 1)
+    monkeypatch.setattr(clip_mix, "PIECE_VALUES", 1)
     audio = 0.01 * noise(30 * SR + 1)
     clicks_s = np.arange(1.0, 30.0, 1.7)
     audio[np.rint(clicks_s * SR).astype(int)] = 0.9
