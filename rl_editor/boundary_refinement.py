@@ -30,7 +30,12 @@ from numpy.typing import NDArray
 
 from rl_editor.edl import Clip, back_to_back
 from rl_editor.grid import BeatGrid
-from rl_editor.join_measures import is_within_limits, read_mono
+from rl_editor.join_measures import (
+    Reference,
+    is_within_limits,
+    ordinary_beat_changes,
+    read_mono,
+)
 from rl_editor.joins import fit_joins, merged_clips
 from rl_editor.sample_readers import SampleReader
 from rl_editor.spectrogram import hann_window
@@ -125,7 +130,12 @@ class Edge:
         return int(self.moves[np.argmax(self.score)])
 
 
-def refine_boundaries(clips: Sequence[Clip], reader: SampleReader, grid: BeatGrid) -> Refined:
+def refine_boundaries(
+    clips: Sequence[Clip],
+    reader: SampleReader,
+    grid: BeatGrid,
+    ordinary: Reference | None = None,
+) -> Refined:
     """Return the clips with each edge where the sound changes.
 
     Edges stay at the ends of the file, under a fade, of clips that do not play as they are, and
@@ -137,13 +147,14 @@ def refine_boundaries(clips: Sequence[Clip], reader: SampleReader, grid: BeatGri
         clips: in output order; hard cuts on beats.
         reader: the samples of the source.
         grid: beats of the source.
+        ordinary: measures at the source's own beat changes, where they are known already.
     """
     sr = reader.info.sample_rate
     planned = back_to_back(merged_clips(back_to_back(clips, sr)), sr)
     moves, goes_on = _moves(planned, reader, grid)
     moves_s = np.rint(moves * HOP_S * sr) / sr
     moved = Refined(_moved(planned, moves_s, sr), moves_s, goes_on)
-    is_worse = _is_worse(planned, moved, reader, grid)
+    is_worse = _is_worse(planned, moved, reader, grid, ordinary)
     for k in np.flatnonzero(is_worse):
         moves_s[k, 1] = moves_s[k + 1, 0] = 0.0
     return Refined(_moved(planned, moves_s, sr), moves_s, goes_on & ~is_worse)
@@ -183,13 +194,19 @@ def _moves(
 
 
 def _is_worse(
-    planned: Sequence[Clip], moved: Refined, reader: SampleReader, grid: BeatGrid
+    planned: Sequence[Clip],
+    moved: Refined,
+    reader: SampleReader,
+    grid: BeatGrid,
+    ordinary: Reference | None,
 ) -> NDArray[np.bool_]:
     """Return for each join whether it stands out only where it was moved to, [K - 1]."""
     if len(planned) < 2:
         return np.zeros(0, dtype=bool)
-    before = fit_joins(planned, reader, grid).joins
-    after = fit_joins(moved.clips, reader, grid, moved.goes_on.tolist()).joins
+    ordinary = ordinary or ordinary_beat_changes(reader, grid)
+    before = fit_joins(planned, reader, grid, ordinary=ordinary).joins
+    goes_on = moved.goes_on.tolist()
+    after = fit_joins(moved.clips, reader, grid, goes_on, ordinary=ordinary).joins
     return np.array(
         [
             is_within_limits(old) and not is_within_limits(new)

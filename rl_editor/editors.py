@@ -33,13 +33,12 @@ from rl_editor import audio, baselines
 from rl_editor.alignment import align_files
 from rl_editor.alignment_clips import clips_of
 from rl_editor.analysis import schema_name
-from rl_editor.boundary_refinement import refine_boundaries
 from rl_editor.checkpoint import check_schema, load
 from rl_editor.config import AnalysisConfig
 from rl_editor.edl import Clip, back_to_back, read_edl
 from rl_editor.errors import UserError
+from rl_editor.fitted_plan import fit_plan
 from rl_editor.infer import EditOptions, decide, default_checkpoint
-from rl_editor.joins import fit_joins
 from rl_editor.track import Track
 from rl_editor.truth import Truth
 
@@ -177,9 +176,7 @@ def run_editor(editor: Editor, recording: Recording) -> Edited:
     started_s = time.process_time()
     made = decide(loaded, recording.track, EditOptions())
     with audio.AudioReader(recording.path) as reader:
-        grid = recording.track.grid
-        refined = refine_boundaries(made.state.clips(), reader, grid)
-        fitted = fit_joins(refined.clips, reader, grid, refined.goes_on.tolist())
+        fitted = fit_plan(made, reader, recording.track.grid)
     return Edited(fitted.clips, time.process_time() - started_s)
 
 

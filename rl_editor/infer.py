@@ -19,7 +19,6 @@ from rl_editor.audio_containers import check_file
 from rl_editor.beat_hints import BeatHints
 from rl_editor.beat_trackers import BeatTracker
 from rl_editor.beats_file import GivenBeats, read_beats, write_beats
-from rl_editor.boundary_refinement import refine_boundaries
 from rl_editor.cache import Cache
 from rl_editor.calibration import Calibration
 from rl_editor.conversion import OutputFormat
@@ -38,12 +37,10 @@ from rl_editor.edl import (
 from rl_editor.ending_fade import faded_ending
 from rl_editor.errors import UserError
 from rl_editor.features import FEATURE_NAMES
-from rl_editor.joins import fit_joins
-from rl_editor.level_matching import matched_levels
+from rl_editor.fitted_plan import fit_plan
 from rl_editor.loudness import Loudness
 from rl_editor.music_detection import music_evidence
 from rl_editor.numpy_policy import NumpyPolicy
-from rl_editor.outer_silence import without_outer_silence
 from rl_editor.output_paths import number_notes, output_paths, report_mark
 from rl_editor.planner import EFFORTS, Plan, keep_everything, plan
 from rl_editor.progress import Progress
@@ -355,21 +352,20 @@ def _decision_list(
     calibration: Calibration | None,
     options: EditOptions,
     progress: Progress,
-) -> tuple[EditDecisionList, list[float]]:
+) -> tuple[EditDecisionList, tuple[float, ...]]:
     """Return the edit list, and the gains in dB by which takes were brought to one level.
 
     `words` are the options by which the grid was made.
     """
     progress.stage("join", 0.0)
-    changed_levels: list[float] = []
     with audio.AudioReader(track.path) as reader:
-        refined = refine_boundaries(made.state.clips(), reader, track.grid)
-        clips, goes_on = without_outer_silence(refined.clips, refined.goes_on.tolist(), reader)
-        if options.match_levels:
-            matched = matched_levels(clips, goes_on, reader)
-            changed = [new.gain_db - old.gain_db for new, old in zip(matched, clips, strict=True)]
-            clips, changed_levels = matched, [gain_db for gain_db in changed if gain_db != 0.0]
-        fitted = fit_joins(clips, reader, track.grid, goes_on)
+        fitted = fit_plan(
+            made,
+            reader,
+            track.grid,
+            match_levels=options.match_levels,
+            keeps_length=options.keep_ratio is not None,
+        )
         finish = Finish(lufs=options.lufs)
         if options.finish:
             fitted = dataclasses.replace(fitted, clips=faded_ending(fitted.clips, reader))
@@ -387,7 +383,7 @@ def _decision_list(
         joins=fitted.joins,
         finish=finish,
     )
-    return edl, changed_levels
+    return edl, fitted.level_changes_db
 
 
 if __name__ == "__main__":

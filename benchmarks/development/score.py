@@ -25,18 +25,17 @@ from benchmarks.development.truth_file import Described, read_truths
 from rl_editor import audio, checkpoint
 from rl_editor.analysis import analyze
 from rl_editor.baselines import keep_all
-from rl_editor.boundary_refinement import refine_boundaries
 from rl_editor.cache import Cache
 from rl_editor.edit_state import EditState
 from rl_editor.edl import Clip
 from rl_editor.errors import UserError
 from rl_editor.evaluate import EditScores, score_edit
 from rl_editor.features import FEATURE_NAMES
+from rl_editor.fitted_plan import fit_plan
 from rl_editor.infer import MIN_KEPT_SHARE, default_checkpoint
-from rl_editor.joins import fit_joins
 from rl_editor.materials import Material
 from rl_editor.numpy_policy import NumpyPolicy
-from rl_editor.planner import keep_everything, plan
+from rl_editor.planner import Plan, keep_everything, plan
 from rl_editor.track import Track
 
 
@@ -57,11 +56,11 @@ def score_case(job: tuple[Described, str, bool]) -> Row:
     """Return the scores of one case, for (case, checkpoint file, whether cuts are fitted)."""
     case, checkpoint_path, fits_joins = job
     track = analyze(case.path, cache=Cache())
-    clips = decided(track, checkpoint_path)
+    made = decided(track, checkpoint_path)
+    clips: Sequence[Clip] = made.state.clips()
     if fits_joins:
         with audio.AudioReader(case.path) as reader:
-            refined = refine_boundaries(clips, reader, track.grid)
-            clips = fit_joins(refined.clips, reader, track.grid, refined.goes_on.tolist()).clips
+            clips = fit_plan(made, reader, track.grid).clips
     truth = case.truth
     return Row(
         case.name,
@@ -74,8 +73,8 @@ def score_case(job: tuple[Described, str, bool]) -> Row:
     )
 
 
-def decided(track: Track, checkpoint_path: str) -> Sequence[Clip]:
-    """Return the clips that an editor chooses for a track."""
+def decided(track: Track, checkpoint_path: str) -> Plan:
+    """Return what an editor decides about a track."""
     loaded = checkpoint.load(checkpoint_path)
     level_db = track.features[:, FEATURE_NAMES.index("rms_db")]
     start = EditState.start(track.grid, level_db, loaded.config.episode)
@@ -83,7 +82,7 @@ def decided(track: Track, checkpoint_path: str) -> Sequence[Clip]:
     made = plan(policy, loaded.normalisation, track, start, config=loaded.config.planner)
     if made.state.output_s < MIN_KEPT_SHARE * track.duration_s:
         made = keep_everything(start, made)
-    return made.state.clips()
+    return made
 
 
 def summary(rows: Sequence[Row]) -> dict[str, float]:

@@ -26,7 +26,8 @@ from rl_editor.config import EpisodeConfig
 from rl_editor.edit_state import EditState
 from rl_editor.edl import EditDecisionList, EdlGrid, Source, back_to_back, timeline_length
 from rl_editor.grid import steady_grid
-from rl_editor.joins import MAX_ALIGNMENT_S, fit_joins
+from rl_editor.join_choice import MAX_ALIGNMENT_S
+from rl_editor.joins import fit_joins
 from rl_editor.render import render_array
 from rl_editor.sample_readers import ArrayReader
 

@@ -17,9 +17,10 @@ from rl_editor.edl import (
     write_edl,
 )
 from rl_editor.grid import steady_grid
+from rl_editor.join_choice import MAX_ALIGNMENT_S
 from rl_editor.join_measures import is_within_limits
 from rl_editor.join_search import MAX_OVERLAP_S
-from rl_editor.joins import MAX_ALIGNMENT_S, fit_joins
+from rl_editor.joins import fit_joins
 from rl_editor.render import render_array
 from rl_editor.sample_readers import ArrayReader
 
