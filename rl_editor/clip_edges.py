@@ -11,19 +11,25 @@ from dataclasses import replace
 
 from rl_editor.edl import Clip
 from rl_editor.join_search import Place
+from rl_editor.ringing import ringing_samples
 from rl_editor.sample_readers import SampleReader
 from rl_editor.units import samples_to_seconds
 
 DECLICK_S = 0.004
 """Fade at an edge that meets silence or another fade."""
+RINGING_CURVE = "convex"
+"""Of what rings on: it dies away anyway."""
 
 
 def with_end(clip: Clip, place: Place, sr: int) -> Clip:
     """Return the clip with its last edge at a place and its fade there."""
-    extra = round(place.overlap // 2 * clip.rate) + place.shift
+    extra = round(place.overlap // 2 * clip.rate) + place.shift + place.ringing
     start, stop = clip.source_samples(sr)
     start, stop = (start - extra, stop) if clip.reverse else (start, stop + extra)
     moved = _with_span(clip, start, stop, sr)
+    if place.ringing:
+        fade_s = samples_to_seconds(place.overlap + place.ringing, sr)
+        return replace(moved, fade_out_s=fade_s, fade_out_curve=RINGING_CURVE)
     if place.overlap:
         return replace(moved, fade_out_s=place.overlap / sr, fade_out_curve=place.curve)
     return moved if moved.fade_out_s > 0.0 else replace(moved, fade_out_s=_declick_s(moved, sr))
@@ -61,10 +67,22 @@ def _declick_s(clip: Clip, sr: int) -> float:
     return samples_to_seconds(min(round(DECLICK_S * sr), (last - first) // 2), sr)
 
 
+def keeps_time(clip: Clip) -> bool:
+    """Return whether the waveform of the source is that of the output, but for filters."""
+    return clip.rate == 1.0 and clip.semitones == 0.0 and not clip.reverse
+
+
+def _ringing(clip: Clip, reader: SampleReader) -> int:
+    return ringing_samples(reader, clip.source_samples(reader.info.sample_rate)[1])
+
+
 def placed(
     clips: Sequence[Clip], places: Sequence[Place], reader: SampleReader
 ) -> tuple[Clip, ...]:
-    """Return the clips at their places, on the timeline, with declick fades at hard edges."""
+    """Return the clips at their places, on the timeline, with declick fades at hard edges.
+
+    The last one rings on, where nothing else is done to its end.
+    """
     sr, n_source = reader.info.sample_rate, reader.info.n_samples
     fitted = list(clips)
     for i, place in enumerate(places):
@@ -74,9 +92,13 @@ def placed(
     if first.fade_in_s == 0.0 and (first.reverse or first.source_samples(sr)[0] > 0):
         fitted[0] = replace(first, fade_in_s=_declick_s(first, sr))
     last = fitted[-1]
+    n_ringing = 0 if not keeps_time(last) or last.fade_out_s else _ringing(last, reader)
+    if n_ringing:
+        last = with_end(last, Place(0, 0, 0, RINGING_CURVE, n_ringing), sr)
+        fitted[-1] = last
     if last.fade_out_s == 0.0 and (last.reverse or last.source_samples(sr)[1] < n_source):
         fitted[-1] = replace(last, fade_out_s=_declick_s(last, sr))
-    position, overlaps = 0, [place.overlap for place in places]
+    position, overlaps = 0, [place.overlap + place.ringing for place in places]
     for i, overlap in enumerate([0, *overlaps]):
         start = position - overlap
         fitted[i] = replace(fitted[i], timeline_start_s=samples_to_seconds(start, sr))

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_editor.clip_edges import with_end, with_start
+from rl_editor.clip_edges import keeps_time, with_end, with_start
 from rl_editor.edl import Clip, Join
 from rl_editor.effects import clip_envelope, transform
 from rl_editor.grid import BeatGrid
@@ -32,6 +32,7 @@ from rl_editor.join_measures import (
     read_mono,
 )
 from rl_editor.join_search import Place, Room, best_places, window_reach
+from rl_editor.ringing import ringing_samples
 from rl_editor.sample_readers import SampleReader
 from rl_editor.units import seconds_to_samples
 
@@ -77,7 +78,23 @@ class JoinChoice:
         places = self._candidates(left, right, offset_s)
         joins = self._measured(left, right, places, offset_s)
         best = min(range(len(places)), key=lambda k: self._cost(places[k], joins[k]))
-        return places[best], joins[best]
+        place, join = places[best], joins[best]
+        ringing = self._ringing(left, right, place)
+        if ringing is not None:
+            rung = self._measured(left, right, [ringing], offset_s)[0]
+            if is_within_limits(rung) or not is_within_limits(join):
+                return ringing, rung
+        return place, join
+
+    def _ringing(self, left: Clip, right: Clip, place: Place) -> Place | None:
+        """Return the place with the left side ringing on under the right one, if it does."""
+        sr = self.reader.info.sample_rate
+        if not place.overlap or not keeps_time(left):
+            return None
+        stop = left.source_samples(sr)[1] + place.shift + place.overlap // 2
+        first, last = right.timeline_samples(sr)
+        n_samples = min(ringing_samples(self.reader, stop), (last - first) // 2)
+        return replace(place, ringing=n_samples) if n_samples else None
 
     def at(self, left: Clip, right: Clip, place: Place, is_on_time: bool) -> Join:
         """Return the join of two clips at a place that is given."""
@@ -136,7 +153,7 @@ class JoinChoice:
         sr = self.reader.info.sample_rate
         if left.fade_out_s > 0.0 or right.fade_in_s > 0.0:
             return [Place(0, 0, 0, "linear")]
-        keep_time = _keeps_time(left) and _keeps_time(right)
+        keep_time = keeps_time(left) and keeps_time(right)
         if not keep_time or left.source_end_s == right.source_start_s:
             overlap = round(STILL_CROSSFADE_S * sr) // 2 * 2
             places = [Place(0, 0, overlap, "linear" if keep_time else "equal_power")]
@@ -201,14 +218,12 @@ class JoinChoice:
         reach, half = seconds_to_samples(NEIGHBOURHOOD_S, sr), place.overlap // 2
         left, right = with_end(left, place, sr), with_start(right, place, sr)
         result = np.zeros(2 * reach)
-        result[: reach + half] = _heard(left, self.reader, reach + half, at_end=True)
+        n_left = reach + half + place.ringing
+        result[: min(n_left, 2 * reach)] = _heard(left, self.reader, n_left, at_end=True)[
+            : 2 * reach
+        ]
         result[reach - half :] += _heard(right, self.reader, reach + half, at_end=False)
         return result
-
-
-def _keeps_time(clip: Clip) -> bool:
-    """Return whether the waveform of the source is that of the output, but for filters."""
-    return clip.rate == 1.0 and clip.semitones == 0.0 and not clip.reverse
 
 
 def _heard(clip: Clip, reader: SampleReader, n_samples: int, at_end: bool) -> NDArray[np.floating]:

@@ -75,12 +75,14 @@ class Place:
         alignment: the right one begins this much later than that.
         overlap: even length of the crossfade, centred on the cut.
         curve: its law.
+        ringing: the left passage rings on for so much after the crossfade.
     """
 
     shift: int
     alignment: int
     overlap: int
     curve: str
+    ringing: int = 0
 
 
 def window_reach(room: Room, sr: int) -> int:
