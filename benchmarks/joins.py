@@ -2,7 +2,7 @@
 
     python -m benchmarks.joins FOLDER [--checkpoint models/best.pt]
 
-Each recording is edited as the editor likes and at four shares of its length, for more joins. Every
+Each recording is edited as the editor likes and at five shares of its length, for more joins. Every
 join's four measures are percentiles among the same recording's own beat changes. At the true
 cuts, what is chosen is set against a plain crossfade of 10 ms there.
 """
@@ -21,7 +21,7 @@ from rl_editor import audio, checkpoint
 from rl_editor.analysis import analyze
 from rl_editor.baselines import oracle
 from rl_editor.cache import Cache
-from rl_editor.edl import Clip, Join, back_to_back
+from rl_editor.edl import Join, back_to_back
 from rl_editor.fitted_plan import fit_plan
 from rl_editor.infer import EditOptions, decide, default_checkpoint
 from rl_editor.join_choice import JoinChoice
@@ -34,7 +34,7 @@ from rl_editor.join_measures import (
 from rl_editor.join_search import Place
 from rl_editor.joins import merged_clips
 
-SHARES = (None, 0.3, 0.5, 0.7, 0.85)
+SHARES = (None, 0.3, 0.4, 0.5, 0.6, 0.7)
 PLAIN_S = 0.01
 AS_GOOD = 5.0
 """Percentiles by which the worst measure of a join may lie above that of the plain one."""

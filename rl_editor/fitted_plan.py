@@ -57,7 +57,7 @@ def fit_plan(
         grid: of the recording.
         match_levels: takes of one passage that meet get the same level.
         keeps_length: somebody asked for the length that the plan has; a join that has to move
-            by whole beats then leaves it as it is.
+            by whole beats then changes it by one bar at most.
     """
     clips = made.state.clips()
     ordinary = ordinary_beat_changes(reader, grid) if len(clips) > 1 else None

@@ -301,6 +301,7 @@ def _notes(
         *notes.kept_notes(kept, wishes.keep_ratio, made.music_found),
         *notes.tempo_notes(track.grid, wishes.tempo_bpm),
         *(notes.grid_notes(track.grid, edl.grid.hints) if made.music_found else ()),
+        *notes.join_notes(edl.joins),
         *notes.finish_notes(edl, rendered),
         *rendered.notes,
     )

@@ -33,18 +33,21 @@ from rl_editor.join_measures import (
 )
 from rl_editor.join_search import Place, Room, best_places, window_reach
 from rl_editor.ringing import ringing_samples
-from rl_editor.sample_readers import SampleReader
+from rl_editor.sample_readers import NearbyReader, SampleReader
 from rl_editor.units import seconds_to_samples
 
 STILL_CROSSFADE_S = 0.02
 """Crossfade where the cut stays on its beat."""
 MIN_CROSSFADE_S = 0.003
 """What does not leave room for this much overlap is not crossfaded but declicked."""
-MAX_ALIGNMENT_S = 0.02
+MAX_ALIGNMENT_S = 0.06
+"""By which the output may become longer or shorter at a join, so that its beat goes on."""
 CLIP_MARGIN_S = 0.08
 """What stays of a short clip beside the middle when both of its ends move inwards."""
 MAX_PLACED_SHIFT_S = 0.02
 """Movement of a cut that does not lie on its beat."""
+NEARBY_S = 1.5
+"""Around both edges, within which nearly all that is measured lies."""
 N_PLACES = 16
 """Places to try for each join."""
 ORDINARY_PERCENTILE = 50.0
@@ -114,7 +117,9 @@ class JoinChoice:
     ) -> list[Join]:
         """Return the join of a pair at each place."""
         sr = self.reader.info.sample_rate
-        excerpts = np.array([self._excerpt(left, right, place) for place in places])
+        edges = [left.source_samples(sr)[not left.reverse], right.source_samples(sr)[right.reverse]]
+        nearby = NearbyReader(self.reader, edges, seconds_to_samples(NEARBY_S, sr))
+        excerpts = np.array([_excerpt(left, right, place, nearby) for place in places])
         error_ms = [1000.0 * (offset_s - place.alignment / sr) for place in places]
         measures = measure(excerpts, sr, np.array(error_ms))
         columns: dict[str, NDArray[np.float64]] = {}
@@ -212,18 +217,17 @@ class JoinChoice:
             return Place(shift, alignment, 0, "linear")
         return replace(place, overlap=min(place.overlap, possible) // 2 * 2)
 
-    def _excerpt(self, left: Clip, right: Clip, place: Place) -> NDArray[np.float64]:
-        """Return the mono sound around a join as it will be rendered, the join in its middle."""
-        sr = self.reader.info.sample_rate
-        reach, half = seconds_to_samples(NEIGHBOURHOOD_S, sr), place.overlap // 2
-        left, right = with_end(left, place, sr), with_start(right, place, sr)
-        result = np.zeros(2 * reach)
-        n_left = reach + half + place.ringing
-        result[: min(n_left, 2 * reach)] = _heard(left, self.reader, n_left, at_end=True)[
-            : 2 * reach
-        ]
-        result[reach - half :] += _heard(right, self.reader, reach + half, at_end=False)
-        return result
+
+def _excerpt(left: Clip, right: Clip, place: Place, reader: SampleReader) -> NDArray[np.float64]:
+    """Return the mono sound around a join as it will be rendered, the join in its middle."""
+    sr = reader.info.sample_rate
+    reach, half = seconds_to_samples(NEIGHBOURHOOD_S, sr), place.overlap // 2
+    left, right = with_end(left, place, sr), with_start(right, place, sr)
+    result = np.zeros(2 * reach)
+    n_left = reach + half + place.ringing
+    result[: min(n_left, 2 * reach)] = _heard(left, reader, n_left, at_end=True)[: 2 * reach]
+    result[reach - half :] += _heard(right, reader, reach + half, at_end=False)
+    return result
 
 
 def _heard(clip: Clip, reader: SampleReader, n_samples: int, at_end: bool) -> NDArray[np.floating]:

@@ -259,14 +259,20 @@ def _local_period_s(grid: BeatGrid) -> Values:
 
 
 def is_within_limits(join: Join) -> bool:
-    """Return whether a join is as smooth as the recording's own beat changes.
+    """Return whether a join is as smooth as the recording's own beat changes."""
+    return not beyond_limits(join)
+
+
+def beyond_limits(join: Join) -> tuple[str, ...]:
+    """Return the names of the measures by which a join stands out.
 
     Each measure must be inaudible (`INAUDIBLE`) or up to the 95th percentile. Where two passages
     do not overlap, one fades out or in by intention: there only a click is a fault.
     """
-    names = INAUDIBLE if join.crossfade_s > 0 else ("click_energy",)
-    return all(
-        abs(getattr(join, name)) <= INAUDIBLE[name]
-        or getattr(join, f"{name}_percentile") <= MAX_PERCENTILE
+    names = tuple(INAUDIBLE) if join.crossfade_s > 0 else ("click_energy",)
+    return tuple(
+        name
         for name in names
+        if abs(getattr(join, name)) > INAUDIBLE[name]
+        and getattr(join, f"{name}_percentile") > MAX_PERCENTILE
     )

@@ -24,8 +24,8 @@ MAX_BEATS = 8
 """An edge moves no further."""
 MIN_CLIP_BEATS = 4
 """What stays of a clip."""
-MAX_COST = 4.0
-"""Nats: a beat that the editor was 98% sure of, or several that it was less sure of."""
+MAX_COST = 8.0
+"""Nats: two beats that the editor was 98% sure of, or several that it was less sure of."""
 COST_PER_BEAT = 0.1
 """Of movement, beside the log-odds."""
 MAX_TRIES = 16
@@ -44,7 +44,7 @@ def other_beats(
         left, right: clips of the source as it is, that meet.
         grid: `N` beats of the source.
         log_odds: [N] of each beat's belonging in the edit.
-        keeps_length: both edges move alike, so that the output stays as long as it is.
+        keeps_length: the edges move alike, or apart by one bar: the output stays about as long.
     """
     if left.reverse or right.reverse or left.fade_out_s or right.fade_in_s:
         return
@@ -56,7 +56,7 @@ def other_beats(
     reach = range(-MAX_BEATS, MAX_BEATS + 1)
     for a, b in ((a, b) for a in reach for b in reach):
         apart = abs(a - b)
-        if a == b == 0 or (apart if keeps_length else apart % max(grid.meter, 1)):
+        if a == b == 0 or apart % grid.meter or (keeps_length and apart > grid.meter):
             continue
         new_end, new_start = end + a, start + b
         is_short = new_end - first < MIN_CLIP_BEATS or last - new_start < MIN_CLIP_BEATS

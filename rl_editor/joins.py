@@ -51,7 +51,7 @@ class Certainty:
 
     Attributes:
         log_odds: [N] of each beat's belonging in the edit.
-        keeps_length: the output must stay as long as it is.
+        keeps_length: the output must stay as long as it is, to a bar.
     """
 
     log_odds: NDArray[np.floating]
@@ -69,7 +69,7 @@ def fit_joins(
 ) -> JoinResult:
     """Return the clips with fitted, measured joins.
 
-    The output's length changes by the alignments, 20 ms at most for each join, and by whole bars
+    The output's length changes by the alignments, 60 ms at most for each join, and by whole bars
     where a join moved.
 
     Args:

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rl_editor.edl import EditDecisionList
+from rl_editor.edl import EditDecisionList, Join
 from rl_editor.grid import BeatGrid
+from rl_editor.join_measures import beyond_limits
 from rl_editor.render import RenderResult
 from rl_editor.report import other_tempi, played_share
+from rl_editor.units import format_time
 
 NEARLY_ALL, HARDLY_ANY = 0.99, 0.05
 """Shares of the recording: who keeps that much or that little is told."""
@@ -21,8 +23,17 @@ NEAR_TEMPO = 0.03
 """Relative distance up to which a tempo counts as the one that was asked for."""
 LEAST_GAIN_DB = 0.05
 """Changes of level that are told, dB."""
+MOST_JOINS = 3
+"""Joins that are named."""
 LOW_CONFIDENCE = 0.3
 """Mean confidence of a grid below which the beat counts as hard to hear."""
+
+_FAULTS = {
+    "click_energy": "a click",
+    "level_step_db": "the level",
+    "beat_phase_error_ms": "the beat",
+    "harmonic_distance": "the harmony",
+}
 
 
 def kept_share(edl: EditDecisionList, grid: BeatGrid) -> float:
@@ -106,6 +117,20 @@ def level_notes(gains_db: Sequence[float]) -> tuple[str, ...]:
         f"takes that meet were brought to one level: {clips} by {gains} (--no-level-match keeps "
         "the level of each)",
     )
+
+
+def join_notes(joins: Sequence[Join]) -> tuple[str, ...]:
+    """Return a line that says where joins stand out from the music around them, and by what."""
+    found = [
+        f"{format_time(join.timeline_s)} ({', '.join(faults)})"
+        for join in joins
+        if (faults := [_FAULTS[name] for name in beyond_limits(join)])
+    ]
+    if not found:
+        return ()
+    more = f" and {len(found) - MOST_JOINS} more" if len(found) > MOST_JOINS else ""
+    places = ", ".join(found[:MOST_JOINS])
+    return (f"in the edited track, listen to {places}{more}: no smoother join was found",)
 
 
 def _percent(share: float) -> str:

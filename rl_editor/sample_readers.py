@@ -52,3 +52,22 @@ class CentredReader:
         """Return the samples [stop - start, C] of the half-open range."""
         block = self._reader.read(start, stop)
         return np.asarray(block - self._dc_offset.astype(block.dtype))
+
+
+class NearbyReader:
+    """Another reader, of which the samples around some places are read once and kept."""
+
+    def __init__(self, reader: SampleReader, places: Sequence[int], reach: int) -> None:
+        """Keep the samples up to `reach` before and after each of the places."""
+        self.info = reader.info
+        self._reader = reader
+        n_samples = reader.info.n_samples
+        spans = [(max(0, at - reach), min(n_samples, at + reach)) for at in places]
+        self._kept = [(start, reader.read(start, stop)) for start, stop in spans if start < stop]
+
+    def read(self, start: int, stop: int) -> Audio:
+        """Return the samples [stop - start, C] of the half-open range."""
+        for first, audio in self._kept:
+            if first <= start and stop <= first + len(audio):
+                return audio[start - first : stop - first]
+        return self._reader.read(start, stop)

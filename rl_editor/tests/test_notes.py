@@ -5,9 +5,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from rl_editor.edl import Clip
+from rl_editor.edl import Clip, Join
 from rl_editor.grid import steady_grid
-from rl_editor.notes import grid_notes, kept_notes, kept_share, level_notes, tempo_notes
+from rl_editor.notes import (
+    grid_notes,
+    join_notes,
+    kept_notes,
+    kept_share,
+    level_notes,
+    tempo_notes,
+)
 from rl_editor.tests.test_report import TRACK, made_edl
 
 
@@ -71,3 +78,19 @@ def test_levels_of_takes_that_were_changed():
     (told,) = level_notes([1.72])
     assert told.startswith("takes that meet were brought to one level: a clip by +1.7 dB (--no-")
     assert "2 clips by -0.5 dB, +3.0 dB" in level_notes([-0.52, 3.0])[0]
+
+
+def test_joins_that_stand_out():
+    smooth = Join(10.0, 0.02, "linear", *[0.0, 50.0] * 4)
+    harsh = dataclasses.replace(
+        smooth, timeline_s=83.4, level_step_db=9.0, level_step_db_percentile=98.0,
+        harmonic_distance=0.5, harmonic_distance_percentile=97.0,
+    )  # fmt: skip
+    assert join_notes([smooth, smooth]) == ()
+    (told,) = join_notes([smooth, harsh])
+    assert told == (
+        "in the edited track, listen to 1:23.4 (the level, the harmony): no smoother join was found"
+    )
+    inaudible = dataclasses.replace(harsh, level_step_db=0.5, harmonic_distance=0.01)
+    assert join_notes([inaudible]) == ()
+    assert " and 2 more: no" in join_notes([harsh] * 5)[0]
