@@ -39,7 +39,7 @@ _CLICK_REACH_S = 0.015
 _CLICK_CONTEXT_S = 0.1
 _LEVEL_S = 0.2
 _LEVEL_GAP_S = 0.03
-"""Half of the longest crossfade, in which both sides sound."""
+"""Half of the longest crossfade of unlike sides, in which both sound."""
 _HARMONY_S = 0.3
 _HARMONY_RANGE_HZ = (100.0, 4000.0)
 _SILENT_POWER = 1e-7

@@ -22,6 +22,9 @@ LIKE_CORRELATION = math.sqrt(2.0) - 1.0
 """Where equal gain (10 log10((1 + r) / 2) dB in its middle) and equal power (10 log10(1 + r) dB)
 miss a constant level by the same amount."""
 MIN_OVERLAP_S, MAX_OVERLAP_S = 0.005, 0.06
+SUSTAINED_OVERLAPS_S = (0.2, 0.12)
+"""Crossfades of like material without an attack in them that is as alike throughout."""
+SUSTAINED_CORRELATION = 0.8
 MAX_UNLIKE_OVERLAP_S = 0.03
 """Longest crossfade of unlike material, which is heard as both at once."""
 APART_S = 0.02
@@ -88,7 +91,7 @@ class Place:
 def window_reach(room: Room, sr: int) -> int:
     """Return how far the windows for `best_places` must reach to each side of the cut."""
     reach = max(-room.shift_min, room.shift_max) + room.max_alignment
-    return reach + math.ceil((_WINDOW_S + 0.02) * sr)
+    return reach + math.ceil((0.5 * max(SUSTAINED_OVERLAPS_S) + 0.02) * sr)
 
 
 def best_places(left: Signal, right: Signal, sr: int, room: Room, n_places: int) -> list[Place]:
@@ -258,8 +261,35 @@ def _exact_place(
     correlation = (views @ ours + floor) / energy
     best = int(np.argmax(correlation))
     is_like = correlation[best] >= LIKE_CORRELATION
-    longest_s = MAX_OVERLAP_S if is_like else MAX_UNLIKE_OVERLAP_S
-    overlap = round(min(max(2.0 * free_s, MIN_OVERLAP_S), longest_s) * sr) // 2 * 2
     alignment = start[1] + best - reach
     alignment = min(max(alignment, -room.max_alignment), room.max_alignment)
+    longest_s = MAX_OVERLAP_S if is_like else MAX_UNLIKE_OVERLAP_S
+    overlap_s = min(max(2.0 * free_s, MIN_OVERLAP_S), longest_s)
+    for sustained_s in SUSTAINED_OVERLAPS_S if is_like else ():
+        if sustained_s <= 2.0 * free_s and _is_sustained(
+            left, right, at, alignment, sustained_s, sr
+        ):
+            overlap_s = sustained_s
+            break
+    overlap = round(overlap_s * sr) // 2 * 2
     return Place(shift, alignment, overlap, "linear" if is_like else "equal_power")
+
+
+def _is_sustained(
+    left: Signal, right: Signal, at: int, alignment: int, overlap_s: float, sr: int
+) -> bool:
+    """Return whether both sides are alike in both halves of a crossfade around sample `at`."""
+    half = round(0.5 * overlap_s * sr)
+    return all(
+        _likeness(left[first : first + half], right[first + alignment : first + alignment + half])
+        >= SUSTAINED_CORRELATION
+        for first in (at - half, at)
+    )
+
+
+def _likeness(one: Signal, other: Signal) -> float:
+    """Return the normalised correlation of two signals [S]; two silences correlate fully."""
+    floor = _SILENT_POWER * len(one)
+    ours, theirs = one.astype(np.float64), other.astype(np.float64)
+    energy = math.sqrt((ours @ ours + floor) * (theirs @ theirs + floor))
+    return float(ours @ theirs + floor) / energy

@@ -246,3 +246,13 @@ def test_a_cut_beside_its_beat_stays_there():
     result, _ = fitted(clips, audio)
     half_s = result.joins[0].crossfade_s / 2
     assert result.clips[0].source_end_s - half_s == pytest.approx(4.2, abs=0.0205)
+
+
+def test_what_sustains_is_crossfaded_for_longer():
+    clips = back_to_back([Clip(0.0, 4.0), Clip(8.0, 16.0)], SR)
+    (join,) = fitted(clips, sine(16.0))[0].joins
+    assert join.crossfade_s == pytest.approx(0.2, abs=1e-4)
+    (join,) = fitted(clips, clicks(np.arange(0.01, 16.0, 0.1), 16.0))[0].joins
+    assert join.crossfade_s <= 0.06
+    noise = stereo(0.1 * np.random.default_rng(0).standard_normal(16 * SR))
+    assert fitted(clips, noise)[0].joins[0].crossfade_s <= 0.03

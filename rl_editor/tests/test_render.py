@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rl_editor import clip_mix
 from rl_editor.conversion import OutputFormat
 from rl_editor.edl import Clip, EditDecisionList, EdlGrid, Source, back_to_back, timeline_length
-from rl_editor.effects import process_clip
+from rl_editor.effects import is_transformed, process_clip
 from rl_editor.errors import UserError
 from rl_editor.grid import steady_grid
 from rl_editor.render import render, render_array
@@ -96,6 +96,22 @@ def test_rendered_length_is_the_lists_length(edl):
         (start, stop), (first, last) = clip.source_samples(SR), clip.timeline_samples(SR)
         expected[first:last] += process_clip(audio[start:stop], clip, SR)
     np.testing.assert_allclose(heard, expected, atol=1e-6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(decision_lists())
+def test_plain_clips_are_the_source_bit_for_bit_between_their_crossfades(edl):
+    audio = noise(round(edl.source.duration_s * SR))
+    heard = render_array(edl, audio)
+    spans = [clip.timeline_samples(SR) for clip in edl.clips]
+    for k, clip in enumerate(edl.clips):
+        if is_transformed(clip) or clip.gain_db or clip.reverse:
+            continue
+        first = spans[k][0] + round(clip.fade_in_s * SR)
+        last = spans[k + 1][0] if k + 1 < len(spans) else spans[k][1]
+        start = clip.source_samples(SR)[0] + first - spans[k][0]
+        if first < last:
+            np.testing.assert_array_equal(heard[first:last], audio[start : start + last - first])
 
 
 def test_linear_crossfade_of_like_material_keeps_the_level():
