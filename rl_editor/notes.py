@@ -57,10 +57,7 @@ def kept_notes(share: float, wanted: float | None, music_found: bool) -> tuple[s
             )
         return ("no music was found; only because a share was asked for did anything go",)
     if share >= NEARLY_ALL and (wanted is None or wanted < NEARLY_ALL):
-        return (
-            f"nothing to cut was found: {_percent(share)} of the recording was kept; whether it "
-            "is music at all, and not speech, noise or a tone, is not checked",
-        )
+        return (f"nothing to cut was found: {_percent(share)} of the recording was kept",)
     if share < HARDLY_ANY and (wanted is None or wanted >= HARDLY_ANY):
         return (
             f"hardly anything was found to keep: {_percent(share)} of the recording is left; if "
