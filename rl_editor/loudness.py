@@ -101,7 +101,7 @@ class LoudnessMeter:
         power = np.square(weighted) @ self._weights
         self._parts.add(power)
         self._energies.add(power)
-        self._peaks.add(np.abs(block).max(axis=1))
+        self._peaks.add(_loudest(block))
         self._add_between(block, last=False)
 
     def _add_between(self, block: Audio, last: bool) -> None:
@@ -109,7 +109,7 @@ class LoudnessMeter:
         if self._stream is None:
             return
         made = self._stream.resample_chunk(np.ascontiguousarray(block, np.float32), last=last)
-        self._between.add(np.abs(made.reshape(-1, len(self._weights))).max(axis=1))
+        self._between.add(_loudest(made.reshape(-1, len(self._weights))))
 
     def close(self) -> Loudness:
         """Return the measures of everything that was given; nothing can be given after."""
@@ -128,6 +128,17 @@ class LoudnessMeter:
         between = self._between.values()[: len(peaks)]
         np.maximum(peaks[: len(between)], between, out=peaks[: len(between)])
         return Steps(self._step, peaks, self._energies.values())
+
+
+def _loudest(block: Audio) -> Audio:
+    """Return the highest level of any channel, [S], of a block [S, C].
+
+    Column by column: NumPy takes ten times as long for a maximum over so short an axis.
+    """
+    loudest = np.abs(block[:, 0])
+    for channel in range(1, block.shape[1]):
+        np.maximum(loudest, np.abs(block[:, channel]), out=loudest)
+    return np.asarray(loudest)
 
 
 def k_weighting(sr: int) -> NDArray[np.float64]:
