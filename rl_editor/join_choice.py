@@ -38,6 +38,8 @@ from rl_editor.units import seconds_to_samples
 
 STILL_CROSSFADE_S = 0.02
 """Crossfade where the cut stays on its beat."""
+PLAIN_CROSSFADE_S = 0.01
+"""What is tried on the cut itself, as it was decided."""
 MIN_CROSSFADE_S = 0.003
 """What does not leave room for this much overlap is not crossfaded but declicked."""
 MAX_ALIGNMENT_S = 0.06
@@ -170,6 +172,8 @@ class JoinChoice:
                 for cut in (left.source_samples(sr)[1], right.source_samples(sr)[0])
             )
             found = best_places(before, after, sr, room, N_PLACES)
+            overlap = round(PLAIN_CROSSFADE_S * sr) // 2 * 2
+            found.append(Place(0, 0, overlap, "equal_power"))
             in_time = [replace(place, alignment=room.onset_alignment) for place in found]
             places = list(dict.fromkeys([*found, *in_time]))
         return [self._with_possible_overlap(left, right, place) for place in places]
