@@ -31,7 +31,7 @@ from rl_editor.join_measures import (
     offset_between,
     read_mono,
 )
-from rl_editor.join_search import Place, Room, best_places, window_reach
+from rl_editor.join_search import Place, Room, best_places, crossfaded, window_reach
 from rl_editor.ringing import ringing_samples
 from rl_editor.sample_readers import NearbyReader, SampleReader
 from rl_editor.units import seconds_to_samples
@@ -56,6 +56,8 @@ ORDINARY_PERCENTILE = 50.0
 """What is smoother than that is not worth moving for."""
 SHIFT_COST_PER_S = 50.0
 """Percentiles, in the mean of the four measures, that a movement away from the beat must gain."""
+UNLIKE_COST = 3.0
+"""The same, for a place where the waveforms of the two sides do not go together."""
 
 
 @dataclass(frozen=True)
@@ -107,12 +109,17 @@ class JoinChoice:
         return self._measured(left, right, [place], offset_s)[0]
 
     def _cost(self, place: Place, join: Join) -> tuple[float, float]:
-        """Return what a place costs: first how far it is beyond the limits, then how it sounds."""
-        percentiles = [getattr(join, f"{name}_percentile") for name in INAUDIBLE]
-        beyond = 0.0 if is_within_limits(join) else max(percentiles)
-        heard = float(np.mean(np.maximum(percentiles, ORDINARY_PERCENTILE)))
+        """Return what a place costs: first how far it is beyond the limits, then how it sounds.
+
+        What is too small to be heard counts less by as much, whatever its percentile.
+        """
+        percentiles = np.array([getattr(join, f"{name}_percentile") for name in INAUDIBLE])
+        sizes = [abs(getattr(join, name)) / size for name, size in INAUDIBLE.items()]
+        beyond = 0.0 if is_within_limits(join) else float(percentiles.max())
+        heard = np.mean(np.maximum(percentiles * np.minimum(sizes, 1.0), ORDINARY_PERCENTILE))
         shift_s = abs(place.shift) / self.reader.info.sample_rate
-        return beyond, heard + SHIFT_COST_PER_S * shift_s
+        is_unlike = place.curve == "equal_power"
+        return beyond, float(heard) + SHIFT_COST_PER_S * shift_s + UNLIKE_COST * is_unlike
 
     def _measured(
         self, left: Clip, right: Clip, places: Sequence[Place], offset_s: float
@@ -173,9 +180,10 @@ class JoinChoice:
             )
             found = best_places(before, after, sr, room, N_PLACES)
             overlap = round(PLAIN_CROSSFADE_S * sr) // 2 * 2
-            found.append(Place(0, 0, overlap, "equal_power"))
-            in_time = [replace(place, alignment=room.onset_alignment) for place in found]
-            places = list(dict.fromkeys([*found, *in_time]))
+            plain = Place(0, 0, overlap, "equal_power")
+            others = [replace(p, alignment=room.onset_alignment) for p in (*found, plain)]
+            tried = [crossfaded(before, after, sr, place) for place in (plain, *others)]
+            places = list(dict.fromkeys([*found, *tried]))
         return [self._with_possible_overlap(left, right, place) for place in places]
 
     def _room(self, left: Clip, right: Clip, offset_s: float) -> Room:

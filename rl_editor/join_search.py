@@ -10,7 +10,7 @@ the two sides (W. Verhelst, M. Roelands, "An overlap-add technique based on wave
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -273,6 +273,24 @@ def _exact_place(
             break
     overlap = round(overlap_s * sr) // 2 * 2
     return Place(shift, alignment, overlap, "linear" if is_like else "equal_power")
+
+
+def crossfaded(left: Signal, right: Signal, sr: int, place: Place) -> Place:
+    """Return a place with the law, and no more than the overlap, that suit its two sides.
+
+    Args:
+        left, right: as for `best_places`.
+        sr: their sample rate, Hz.
+        place: its shift and alignment stay.
+    """
+    half = round(0.5 * _WINDOW_S * sr)
+    first = len(left) // 2 + place.shift - half
+    theirs = first + place.alignment
+    likeness = _likeness(left[first : first + 2 * half], right[theirs : theirs + 2 * half])
+    if likeness >= LIKE_CORRELATION:
+        return replace(place, curve="linear")
+    longest = round(MAX_UNLIKE_OVERLAP_S * sr) // 2 * 2
+    return replace(place, overlap=min(place.overlap, longest), curve="equal_power")
 
 
 def _is_sustained(
