@@ -56,7 +56,7 @@ ORDINARY_PERCENTILE = 50.0
 """What is smoother than that is not worth moving for."""
 SHIFT_COST_PER_S = 50.0
 """Percentiles, in the mean of the four measures, that a movement away from the beat must gain."""
-UNLIKE_COST = 3.0
+UNLIKE_COST = 5.0
 """The same, for a place where the waveforms of the two sides do not go together."""
 
 
@@ -111,12 +111,13 @@ class JoinChoice:
     def _cost(self, place: Place, join: Join) -> tuple[float, float]:
         """Return what a place costs: first how far it is beyond the limits, then how it sounds.
 
-        What is too small to be heard counts less by as much, whatever its percentile.
+        What is too small to be heard counts less, down to half, whatever its percentile.
         """
         percentiles = np.array([getattr(join, f"{name}_percentile") for name in INAUDIBLE])
         sizes = [abs(getattr(join, name)) / size for name, size in INAUDIBLE.items()]
         beyond = 0.0 if is_within_limits(join) else float(percentiles.max())
-        heard = np.mean(np.maximum(percentiles * np.minimum(sizes, 1.0), ORDINARY_PERCENTILE))
+        weighed = percentiles * (0.5 + 0.5 * np.minimum(sizes, 1.0))
+        heard = np.mean(np.maximum(weighed, ORDINARY_PERCENTILE))
         shift_s = abs(place.shift) / self.reader.info.sample_rate
         is_unlike = place.curve == "equal_power"
         return beyond, float(heard) + SHIFT_COST_PER_S * shift_s + UNLIKE_COST * is_unlike
