@@ -36,6 +36,7 @@ from rl_editor.joins import merged_clips
 
 SHARES = (None, 0.3, 0.4, 0.5, 0.6, 0.7)
 PLAIN_S = 0.01
+IN_TIME_MS = 10.0
 AS_GOOD = 5.0
 """Percentiles by which the worst measure of a join may lie above that of the plain one."""
 
@@ -86,7 +87,11 @@ def line(label: str, joins: Sequence[Join]) -> str:
     within = np.mean([is_within_limits(join) for join in joins])
     strictly = np.mean((percentiles <= MAX_PERCENTILE).all(axis=1))
     clicks = sum(join.click_energy_percentile > 99.9 for join in joins)
-    return f"{label:12s} {len(joins):5d} {within:7.1%} {strictly:7.1%} {clicks:6d}  {medians}"
+    in_time = np.mean([abs(join.beat_phase_error_ms) <= IN_TIME_MS for join in joins])
+    return (
+        f"{label:12s} {len(joins):5d} {within:7.1%} {strictly:7.1%} {clicks:6d} {in_time:7.1%}  "
+        f"{medians}"
+    )
 
 
 def main() -> None:
@@ -103,7 +108,10 @@ def main() -> None:
         for label, joins in edit_joins(case, loaded).items():
             found.setdefault(label, []).extend(joins)
         pairs += true_cuts(case)
-    print(f"{'edit':12s} {'joins':>5s} {'within':>7s} {'all<=95':>7s} {'clicks':>6s}  ", end="")
+    head = (
+        f"{'edit':12s} {'joins':>5s} {'within':>7s} {'all<=95':>7s} {'clicks':>6s} {'in time':>7s}"
+    )
+    print(head, end="  ")
     print("median percentile of", ", ".join(INAUDIBLE))
     for label, joins in found.items():
         print(line(label, joins))
