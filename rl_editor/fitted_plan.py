@@ -9,6 +9,7 @@ In: a plan, the samples of its recording. Out: clips and measured joins.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,13 +17,16 @@ import numpy as np
 from rl_editor.audio import AudioReader
 from rl_editor.boundary_refinement import refine_boundaries
 from rl_editor.calibration import log_odds
-from rl_editor.edl import Clip, Join
+from rl_editor.edl import Clip, Join, timeline_length
 from rl_editor.grid import BeatGrid
 from rl_editor.join_measures import ordinary_beat_changes
 from rl_editor.joins import Certainty, fit_joins
 from rl_editor.level_matching import matched_levels
 from rl_editor.outer_silence import without_outer_silence
 from rl_editor.planner import Plan
+
+LENGTH_ROOM = 0.01
+"""Share of the output's length by which edges that move may change what somebody asked for."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,17 @@ def fit_plan(
         reader: of the recording.
         grid: of the recording.
         match_levels: takes of one passage that meet get the same level.
-        keeps_length: somebody asked for the length that the plan has; a join that has to move
-            by whole beats then changes it by one bar at most.
+        keeps_length: somebody asked for the length that the plan has; edges that move change it
+            by 1%, and by half a bar, at most, beside the alignment of the joins.
     """
     clips = made.state.clips()
     ordinary = ordinary_beat_changes(reader, grid) if len(clips) > 1 else None
-    refined = refine_boundaries(clips, reader, grid, ordinary)
+    room_s = math.inf
+    if keeps_length:
+        bar_s = grid.meter * float(np.median(np.diff(grid.edges_s)))
+        length_s = timeline_length(clips, reader.info.sample_rate) / reader.info.sample_rate
+        room_s = min(0.5 * bar_s, LENGTH_ROOM * length_s)
+    refined = refine_boundaries(clips, reader, grid, ordinary, room_s)
     heard, goes_on = without_outer_silence(refined.clips, refined.goes_on.tolist(), reader)
     levelled = matched_levels(heard, goes_on, reader) if match_levels else heard
     sureness = log_odds(made.keep_probability)

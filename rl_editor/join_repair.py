@@ -44,7 +44,7 @@ def other_beats(
         left, right: clips of the source as it is, that meet.
         grid: `N` beats of the source.
         log_odds: [N] of each beat's belonging in the edit.
-        keeps_length: the edges move alike, or apart by one bar: the output stays about as long.
+        keeps_length: the edges move alike.
     """
     if left.reverse or right.reverse or left.fade_out_s or right.fade_in_s:
         return
@@ -55,8 +55,7 @@ def other_beats(
     found: list[tuple[float, int, int]] = []
     reach = range(-MAX_BEATS, MAX_BEATS + 1)
     for a, b in ((a, b) for a in reach for b in reach):
-        apart = abs(a - b)
-        if a == b == 0 or apart % grid.meter or (keeps_length and apart > grid.meter):
+        if a == b == 0 or (a - b) % grid.meter or (keeps_length and a != b):
             continue
         new_end, new_start = end + a, start + b
         is_short = new_end - first < MIN_CLIP_BEATS or last - new_start < MIN_CLIP_BEATS

@@ -51,7 +51,7 @@ class Certainty:
 
     Attributes:
         log_odds: [N] of each beat's belonging in the edit.
-        keeps_length: the output must stay as long as it is, to a bar.
+        keeps_length: the output must stay as long as it is.
     """
 
     log_odds: NDArray[np.floating]

@@ -45,11 +45,11 @@ def speech_like(duration_s, seed=2):
     return wave * np.clip(np.sin(2 * np.pi * 4.1 * time_s), 0.05, 1.0)
 
 
-def refined(signal, *spans_s, grid=None):
+def refined(signal, *spans_s, grid=None, **options):
     audio = (np.asarray(signal) + hiss(len(signal) / SR, 1e-4, 9))[:, None].astype(np.float32)
     clips = [Clip(start_s, end_s) for start_s, end_s in spans_s]
     grid = grid or steady_grid(len(audio) / SR, 60.0 / BEAT_S)
-    return refine_boundaries(clips, ArrayReader(audio, SR), grid)
+    return refine_boundaries(clips, ArrayReader(audio, SR), grid, **options)
 
 
 @pytest.mark.parametrize("before", [hiss(4.2, 1e-4), hiss(4.2, 0.02), speech_like(4.2)])
@@ -134,6 +134,19 @@ def test_a_join_that_would_stand_out_only_where_it_was_moved_to_stays(monkeypatc
     assert found.clips == back_to_back([Clip(*span) for span in spans_s], SR)
     monkeypatch.setattr(boundary_refinement, "_is_worse", lambda *_: np.zeros(1, bool))
     assert refined(signal, *spans_s).moves_s[0, 1] == pytest.approx(0.4, abs=0.02)
+
+
+def test_moves_that_change_the_length_most_are_taken_back():
+    quiet = hiss(4.0, 1e-4)
+    music = beats(6.5)[: round(6.2 * SR)]
+    signal = np.concatenate([quiet, music, quiet])
+    planned = (3.2, 10.5)  # of 4.0 to 10.2 s
+    free = refined(signal, planned).moves_s
+    np.testing.assert_allclose(free, [[0.8, -0.3]], atol=0.02)
+    np.testing.assert_array_equal(refined(signal, planned, length_room_s=1.2).moves_s, free)
+    late = refined(signal, planned, length_room_s=0.5).moves_s
+    np.testing.assert_array_equal(late, [[0.0, free[0, 1]]])
+    assert not refined(signal, planned, length_room_s=0.1).moves_s.any()
 
 
 @pytest.mark.parametrize("lag_beats", [-1, 1])
