@@ -46,7 +46,7 @@ from rl_editor.beat_network import activations, beat_input, read_weights
 from rl_editor.beats import frame_level_db, grid_from_activations
 from rl_editor.config import AnalysisConfig
 from rl_editor.errors import UserError
-from rl_editor.spectrogram import magnitude_blocks
+from rl_editor.frame_features import frame_features
 
 TEMPO_TOLERANCE, WINDOW_S = 0.04, 0.07
 OCTAVES = (1.0, 2.0, 0.5, 3.0, 1.0 / 3.0)
@@ -129,11 +129,15 @@ def compare(title: str, pieces: Iterable[Piece], trackers: dict[str, Tracker]) -
 
 def track_ours(signal: Signal, weights: Weights | None = None) -> Tracked:
     """Return what our tracker finds, with the shipped weights or others."""
-    frames = np.concatenate([beat_input(m) for _, m in magnitude_blocks(signal, AnalysisConfig())])
+    blocks: list[NDArray[np.float32]] = []
+    of_frames = frame_features(
+        signal, AnalysisConfig(), lambda _, magnitude: blocks.append(beat_input(magnitude))
+    )
+    frames = np.concatenate(blocks)
     heard = np.concatenate(
         [activations(frames, weights=weights), frame_level_db(frames)[:, None]], axis=1
     )
-    grid = grid_from_activations(heard, len(signal) / SR)
+    grid = grid_from_activations(heard, len(signal) / SR, chroma=of_frames.chroma)
     sure = grid.confidence > 0.0
     return Tracked(grid.tempo_bpm, grid.beats_s[sure], grid.beats_s[sure & grid.is_downbeat])
 

@@ -27,15 +27,17 @@ from rl_editor.demucs_stems import DEFAULT_MODEL, PREFIX, demucs_stems, load_dem
 from rl_editor.errors import UserError
 from rl_editor.features import SCHEMA_VERSION, beat_features
 from rl_editor.frame_features import FrameFeatures, frame_features
+from rl_editor.frame_vectors import FRAME_STEP, frame_vectors
 from rl_editor.given_beats import grid_from_given
 from rl_editor.grid import BeatGrid
 from rl_editor.kept_parts import NOTHING_KEPT, KeptParts
+from rl_editor.phrases import with_phrases
 from rl_editor.recurrence import RECURRENCE_VERSION, recurrence
 from rl_editor.spectrogram import frame_count
 from rl_editor.stems import OFFLINE, StemFrames, offline_stems, onset_floor
 from rl_editor.track import Track
 
-ANALYSIS_VERSION = 2
+ANALYSIS_VERSION = 3
 """Raised when a recording gets another grid, or other numbers under the same names."""
 
 CONFIG = AnalysisConfig()
@@ -278,12 +280,16 @@ def _describe(heard: _Heard, info: audio.AudioInfo, sha256: str, request: _Reque
 
 
 def _grid(heard: _Heard, duration_s: float, hints: BeatHints) -> BeatGrid:
+    chroma = heard.frames.chroma
     if hints.given is None:
         assert heard.beats is not None
-        return grid_from_activations(heard.beats, duration_s, hints)
-    hints.check()
-    hints.check_moments(duration_s)
-    return grid_from_given(hints.given, duration_s, hints)
+        grid = grid_from_activations(heard.beats, duration_s, hints, chroma)
+    else:
+        hints.check()
+        hints.check_moments(duration_s)
+        grid = grid_from_given(hints.given, duration_s, hints)
+    vectors = frame_vectors(heard.frames.mel_power, chroma).vectors
+    return with_phrases(grid, vectors, FRAME_STEP * CONFIG.hop_length / CONFIG.sr)
 
 
 def _say_nothing(stage: str, fraction: float) -> None:

@@ -1,6 +1,7 @@
 """Bars: which beats are downbeats, how many beats a bar has, and which octave the tempo is.
 
-Everything is read off the downbeat activations at the beats. One meter holds for the file and
+Everything is read off the downbeat activations at the beats, and the bars off the changes of
+harmony too: chords change at bar lines more often than elsewhere. One meter holds for the file and
 one bar phase for each stretch of playing: locked, it is right more often than when it may
 switch inside a piece.
 """
@@ -21,13 +22,25 @@ _DOWNBEAT_AT_START = 1.5
 """Nats in favour of a stretch that begins on a downbeat: pickups are the exception."""
 _VARIANCE_FLOOR = 0.1
 """Variance of the log odds that is expected anyway; keeps flat evidence from deciding."""
-_OCTAVE_BPM = 155.0
-"""Slower tempi are never halved: the geometric mean of it and its half is 110 bpm, about where
-listeners tap (Moelants 2002)."""
-_HALVE_ABOVE = 0.05
-"""Evidence above which a fast tempo is read at half speed; parted 15 of 16 pieces found at more
-than 155 bpm (synthetic band recordings and rendered MIDI) as their known tempo does."""
+_OCTAVE_BPM = 105.0
+"""Slower tempi are never halved."""
+_FAST_BPM = 155.0
+"""Where there is too little to go by, faster tempi are halved: the geometric mean of it and its
+half is 110 bpm, about where listeners tap (Moelants 2002)."""
+_HALVED_BPM = 150.0
+_HALVING = (-2.2, 5.0, 11.0, 0.8, 0.7)
+"""Log odds that a tempo is twice the true one: at 150 bpm without a sign; what each octave above
+adds, each unit of alternation, and each e-fold of the evidence for bars of eight against four and
+of four against two. The last three are a logistic regression on 298 stretches of made music, the
+first two are set by hand, since fast music is rarer than it is there."""
 
+
+_HARMONY_S = 1.25
+"""Harmony before a moment is compared with that after it over so many seconds on either side."""
+_HARMONY_WEIGHT = 0.7
+"""Of a deviation of the change of harmony against one of the downbeat odds. With the true beats of
+63 stretches (songs, scores, made sessions) bars are in phase in 73% by the odds alone, in 84% by
+both."""
 
 REACH_FRAMES = 2
 """A beat's activation is looked for within 40 ms."""
@@ -49,6 +62,48 @@ def downbeat_odds(downbeat: FloatArray, frames: NDArray[np.integer], reach: int)
     """Return [N] log odds of a downbeat at each beat, in [-4.6, 4.6]."""
     odds = np.clip(at_beats(downbeat, frames, reach), 0.01, 0.99)
     return np.log(odds / (1.0 - odds))
+
+
+def harmonic_change(chroma: NDArray[np.floating]) -> FloatArray:
+    """Return [T] how far the harmony before each frame is from that after it, in [0, 2].
+
+    Half the squared distance of the mean chroma of the 1.25 s before and after.
+
+    Args:
+        chroma: [T, 12], 50 frames a second; its scale does not matter.
+    """
+    unit = chroma - chroma.mean(axis=1, keepdims=True, dtype=np.float64)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True) + 1e-9
+    total = np.concatenate([np.zeros((1, unit.shape[1])), np.cumsum(unit, axis=0)])
+    here = np.arange(len(unit))
+    reach = round(_HARMONY_S * INPUT_FPS)
+    first, last = np.maximum(here - reach, 0), np.minimum(here + reach, len(unit))
+    before = (total[here] - total[first]) / np.maximum(here - first, 1)[:, None]
+    after = (total[last] - total[here]) / np.maximum(last - here, 1)[:, None]
+    change = 0.5 * np.square(before - after).sum(axis=1)
+    change[:1] = 0.0  # nothing is before
+    return change
+
+
+def bar_odds(
+    downbeat: FloatArray, change: FloatArray | None, frames: NDArray[np.integer]
+) -> FloatArray:
+    """Return [N] how much speaks for a bar line at each beat of a stretch; the scale is free.
+
+    Args:
+        downbeat: [T] activations.
+        change: [T] of `harmonic_change`, None where the harmony is not known.
+        frames: [N] of the beats.
+    """
+    odds = downbeat_odds(downbeat, frames, REACH_FRAMES)
+    if change is None:
+        return odds
+    changes = change[np.clip(frames, 0, len(change) - 1)]
+    return _deviations(odds) + _HARMONY_WEIGHT * _deviations(changes)
+
+
+def _deviations(values: FloatArray) -> FloatArray:
+    return (values - values.mean()) / np.sqrt(values.var() + 1e-3)
 
 
 def phase_evidence(odds: FloatArray, meter: int) -> FloatArray:
@@ -87,8 +142,8 @@ def choose_meter(stretches: list[FloatArray]) -> int:
 def reads_at_half(bpm: float, strength: FloatArray, odds: FloatArray) -> bool:
     """Return whether a stretch is better read at half its tempo.
 
-    Two signs: every other beat is weaker, and bars of eight explain the downbeats as well as
-    bars of four do.
+    Signs of that are: every other beat is weaker, and longer bars explain the downbeats as well as
+    shorter ones do.
 
     Args:
         bpm: tempo at which the stretch was decoded.
@@ -96,8 +151,16 @@ def reads_at_half(bpm: float, strength: FloatArray, odds: FloatArray) -> bool:
         odds: [N] downbeat log odds at its beats.
     """
     if bpm <= _OCTAVE_BPM or len(odds) < 16:
-        return bpm > _OCTAVE_BPM
+        return bpm > _FAST_BPM
     even, odd = strength[::2].mean() + 0.01, strength[1::2].mean() + 0.01
-    alternation = abs(float(np.log(even / odd)))
-    of_eight, of_four = phase_evidence(odds, 8).max(), phase_evidence(odds, 4).max()
-    return alternation + 0.1 * float(np.log((of_eight + 1.0) / (of_four + 1.0))) > _HALVE_ABOVE
+    of_eight, of_four, of_two = (
+        float(np.log(phase_evidence(odds, meter).max() + 1.0)) for meter in (8, 4, 2)
+    )
+    signs = (
+        1.0,
+        np.log2(bpm / _HALVED_BPM),
+        abs(float(np.log(even / odd))),
+        of_eight - of_four,
+        of_four - of_two,
+    )
+    return float(np.dot(_HALVING, signs)) > 0.0

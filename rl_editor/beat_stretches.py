@@ -21,6 +21,8 @@ TEMPO_TOLERANCE = 0.08
 TEMPO_RATIOS = (2.0, 0.5, 1.5, 2.0 / 3.0, 4.0 / 3.0, 0.75)
 """Tempi that are commonly mistaken for each other."""
 _SAME_TEMPO = 0.05
+_SAYS_LITTLE = 24
+"""Fewer beats may have been read at a multiple of their tempo."""
 _QUIET_DB = -40.0
 """Level under the recording's loud frames that counts as silence."""
 _QUIET_S = 0.4
@@ -137,7 +139,12 @@ def _decode_near(frames: FloatArray, bpm: float) -> list[NDArray[np.int64]]:
 def _reconcile(
     frames: FloatArray, downbeat: FloatArray, found: list[NDArray[np.int64]]
 ) -> list[NDArray[np.int64]]:
-    """Decode again the stretches whose tempo is a simple ratio of the file's tempo."""
+    """Decode again the stretches that seem to have been read at another tempo than they have.
+
+    That is asked of the tempo of most of the file, and of all stretches at that tempo; short
+    stretches, which say little by themselves, are tried at the file's tempo if theirs is a simple
+    ratio of it. Long ones at another tempo are another piece.
+    """
     if not found:
         return found
     periods = np.array([_mean_period(beats) for beats in found])
@@ -149,10 +156,11 @@ def _reconcile(
     if reads_at_half(bpm, _strength(frames, found[longest]), odds):
         bpm /= 2.0
     result: list[NDArray[np.int64]] = []
-    for beats, period in zip(found, periods, strict=True):
+    for index, (beats, period) in enumerate(zip(found, periods, strict=True)):
         ratio = 60.0 * FPS / period / bpm
         related = any(abs(ratio / r - 1.0) < _SAME_TEMPO for r in TEMPO_RATIOS)
-        again = _try_tempo(frames, beats, bpm) if related else []
+        is_one_of_them = bool(alike[longest, index]) or len(beats) < _SAYS_LITTLE
+        again = _try_tempo(frames, beats, bpm) if related and is_one_of_them else []
         result.extend(again or [beats])
     return result
 

@@ -19,10 +19,11 @@ from rl_editor.beat_bars import (
     DEFAULT_METER,
     REACH_FRAMES,
     at_beats,
+    bar_odds,
     bar_phase,
     choose_meter,
-    downbeat_odds,
     frames_of,
+    harmonic_change,
 )
 from rl_editor.beat_hints import NO_HINTS, BeatHints, as_asked, check_changed_tempo
 from rl_editor.beat_network import BLOCK_FRAMES, activations, beat_input
@@ -96,7 +97,10 @@ def frame_level_db(beat_inputs: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def grid_from_activations(
-    heard: NDArray[np.floating], duration_s: float, hints: BeatHints = NO_HINTS
+    heard: NDArray[np.floating],
+    duration_s: float,
+    hints: BeatHints = NO_HINTS,
+    chroma: NDArray[np.floating] | None = None,
 ) -> BeatGrid:
     """Return the beat grid of what was heard in each frame (by any tracker).
 
@@ -104,6 +108,8 @@ def grid_from_activations(
         heard: [T, 3] from `listen`, 50 frames a second; no beats are looked for in silence.
         duration_s: length of the recording, positive.
         hints: as in `track_beats`.
+        chroma: [T, 12] of the same frames, in which bar lines are looked for besides; its scale
+            does not matter.
 
     Raises:
         UserError: a hint is out of range or does not fit the recording.
@@ -118,7 +124,8 @@ def grid_from_activations(
     stretches = _inside(as_asked(found, values, hints), duration_s)
     if not stretches:
         return _without_pulse(duration_s, hints)
-    odds = [downbeat_odds(values[:, 1], frames_of(times), REACH_FRAMES) for times in stretches]
+    change = None if chroma is None else harmonic_change(chroma)
+    odds = [bar_odds(values[:, 1], change, frames_of(times)) for times in stretches]
     bar = hints.meter or choose_meter(odds)
     phases = [bar_phase(o, bar) for o in odds]
     confidence = partial(_confidence, beat=values[:, 0])

@@ -56,6 +56,8 @@ ORDINARY_PERCENTILE = 50.0
 """What is smoother than that is not worth moving for."""
 SHIFT_COST_PER_S = 50.0
 """Percentiles, in the mean of the four measures, that a movement away from the beat must gain."""
+INAUDIBLE_WEIGHT = 0.5
+"""Of a measure of which nothing can be heard, against one that can."""
 UNLIKE_COST = 5.0
 """The same, for a place where the waveforms of the two sides do not go together."""
 
@@ -111,12 +113,12 @@ class JoinChoice:
     def _cost(self, place: Place, join: Join) -> tuple[float, float]:
         """Return what a place costs: first how far it is beyond the limits, then how it sounds.
 
-        What is too small to be heard counts less, down to half, whatever its percentile.
+        What is too small to be heard counts less, whatever its percentile.
         """
         percentiles = np.array([getattr(join, f"{name}_percentile") for name in INAUDIBLE])
         sizes = [abs(getattr(join, name)) / size for name, size in INAUDIBLE.items()]
         beyond = 0.0 if is_within_limits(join) else float(percentiles.max())
-        weighed = percentiles * (0.5 + 0.5 * np.minimum(sizes, 1.0))
+        weighed = percentiles * np.interp(sizes, (0.0, 1.0), (INAUDIBLE_WEIGHT, 1.0))
         heard = np.mean(np.maximum(weighed, ORDINARY_PERCENTILE))
         shift_s = abs(place.shift) / self.reader.info.sample_rate
         is_unlike = place.curve == "equal_power"

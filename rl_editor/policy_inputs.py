@@ -1,4 +1,4 @@
-"""What the encoder reads of a track: normalised features and recurrence, `I` numbers a beat."""
+"""What the encoder reads of a track, `I` numbers a beat: features, recurrence, ends of takes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from rl_editor.features import FEATURE_NAMES
 from rl_editor.recurrence import RECURRENCE_NAMES
 from rl_editor.stems import STEM_NAMES
+from rl_editor.take_ends import TAKE_END_NAMES, take_ends
 from rl_editor.track import Track
 
-INPUT_NAMES = (*FEATURE_NAMES, *RECURRENCE_NAMES)
+INPUT_NAMES = (*FEATURE_NAMES, *RECURRENCE_NAMES, *TAKE_END_NAMES)
 N_INPUTS = len(INPUT_NAMES)
 _LEVEL, _LEVEL_CHANGE = INPUT_NAMES.index("rms_db"), INPUT_NAMES.index("rms_db_change")
 _LEVELS = [_LEVEL, *(INPUT_NAMES.index(f"{stem}_level_db") for stem in STEM_NAMES)]
@@ -49,8 +50,8 @@ class Normalisation:
 
 
 def raw_inputs(track: Track) -> NDArray[np.float32]:
-    """Return [N, I] features beside recurrence, columns `INPUT_NAMES`."""
-    inputs = np.concatenate([track.features, track.recurrence], axis=1)
+    """Return [N, I] features, recurrence and ends of takes, columns `INPUT_NAMES`."""
+    inputs = np.concatenate([track.features, track.recurrence, take_ends(track)], axis=1)
     inputs[:, _LEVELS] = np.maximum(inputs[:, _LEVELS], LEVEL_FLOOR_DB)
     inputs[1:, _LEVEL_CHANGE] = np.diff(inputs[:, _LEVEL])
     return inputs

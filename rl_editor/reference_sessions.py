@@ -27,7 +27,7 @@ from rl_editor.track import Track
 from rl_editor.truth import Segment, Truth
 from rl_editor.truth_store import store_truth, stored_demonstration
 
-VERSION = 8
+VERSION = 9
 """Raised with every change that makes other sessions out of the same track."""
 EXCERPT_S = (15.0, 240.0)
 """Range of the excerpts' lengths, drawn evenly on a logarithmic scale, s."""

@@ -37,7 +37,7 @@ class SessionSettings:
     flawed_take: float = 0.6
     second_take: float = 0.35
     """A passage played twice, both times without a flaw; the second is wanted."""
-    safety_take: float = 0.1
+    safety_take: float = 0.15
     """A passage is played again after the take that stays: broken off, flawed, or as good."""
     long_repeat: float = 0.4
     """A riff vamped longer than the piece needs."""
@@ -128,7 +128,7 @@ _NAMED = {
         false_start=0.4,
         flawed_take=0.2,
         second_take=0.05,
-        safety_take=0.04,
+        safety_take=0.08,
         long_repeat=0.15,
         late_retake=0.0,
         out_of_order=0.0,
@@ -146,7 +146,7 @@ _NAMED = {
         false_start=0.7,
         flawed_take=0.9,
         second_take=0.5,
-        safety_take=0.15,
+        safety_take=0.2,
         long_repeat=0.6,
         late_retake=0.35,
         out_of_order=0.3,

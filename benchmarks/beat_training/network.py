@@ -23,7 +23,7 @@ from rl_editor.beat_network import KERNEL_SIZE, N_BANDS, N_LAYERS
 N_OUTPUTS = 2
 FRONT_TAPS = 3
 FRONT_SHARE = 1.5
-"""Width of the first layer over the width of the others: 48 to 32."""
+"""Width of the first layer over the width of the others: 72 to 48."""
 MIN_DEVIATION = 0.05
 """A band that hardly sounds in training is not amplified by more than 20."""
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rl_editor import beat_network
-from rl_editor.beat_bars import choose_meter, phase_evidence
+from rl_editor.beat_bars import choose_meter, harmonic_change, phase_evidence
 from rl_editor.beat_decoding import FPS, decode
 from rl_editor.beat_hints import BeatHints
 from rl_editor.beat_stretches import _goes_on
@@ -256,3 +256,30 @@ def test_stretches_that_share_a_beat_stay_apart():
     before, after = np.arange(0, 1001, 100), np.arange(1000, 2001, 105)
     assert not _goes_on(before, after, level_db)
     assert _goes_on(before, np.arange(1200, 2001, 100), level_db)
+
+
+def test_harmony_changes_most_between_two_chords():
+    chroma = np.zeros((1000, 12))
+    chroma[:400, [0, 4, 7]] = 1.0
+    chroma[400:, [2, 6, 9]] = 3.0  # its scale does not matter
+    change = harmonic_change(chroma)
+    assert change.argmax() == 400
+    assert (change >= 0.0).all()
+    assert change[:300] == pytest.approx(0.0, abs=1e-12)
+    assert change[500:] == pytest.approx(0.0, abs=1e-12)
+    assert (harmonic_change(np.zeros((10, 12))) == 0.0).all()
+
+
+@pytest.mark.parametrize("phase", range(4))
+def test_bars_begin_where_the_harmony_changes_if_nothing_else_tells(phase):
+    """The network hears beats, but all as likely downbeats; chords change every four beats."""
+    n_frames, period = 50 * 60, 25
+    heard = np.full((n_frames, 3), [0.01, 0.3, 0.0], dtype=np.float32)
+    heard[::period, 0] = 0.95
+    beat = np.arange(n_frames) // period
+    roots = np.random.default_rng(phase).permutation(12)[((beat - phase) // 4) % 12]
+    chroma = np.eye(12)[roots] + np.eye(12)[(roots + 4) % 12] + np.eye(12)[(roots + 7) % 12]
+    grid = grid_from_activations(heard, n_frames / 50, chroma=chroma)
+    assert grid.meter == 4
+    downbeats = np.flatnonzero(grid.is_downbeat)
+    assert set(downbeats[2:] % 4) == {phase}  # after a rest and a pickup

@@ -15,8 +15,8 @@ STAGES = {
         analysis audio audio_containers audio_decoders audio_writer beat_bars beat_decoding
         beat_hints beat_network beat_parts beat_stretches beat_trackers beats beats_file cache
         chunk_tags conversion demucs_stems dither features frame_features frame_vectors given_beats
-        grid id3 id3_genres kept_parts limiter loudness ogg_pages recurrence spectrogram stems
-        tag_reader tag_writer tags track vorbis_comments""",
+        grid id3 id3_genres kept_parts limiter loudness ogg_pages phrases recurrence spectrogram
+        stems tag_reader tag_writer tags track vorbis_comments""",
     "edit language": """
         action_sounds actions batch_arrangement beat_script boundary_refinement chapters
         clip_edges clip_mix dc_offset decision_times edit_batch edit_joins edit_state
@@ -44,7 +44,7 @@ STAGES = {
     "agent": """
         agent attention auxiliary_tasks calibration edit_search encoder heard_twice likeliest_edit
         music_detection numpy_policy
-        planned_share planner policy_inputs sampled_edits""",
+        planned_share planner policy_inputs sampled_edits take_ends""",
     "training": """
         augmentation baselines behavioral_cloning checkpoint cloning_examples collapse
         cut_scores distributed

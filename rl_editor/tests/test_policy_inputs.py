@@ -4,6 +4,7 @@ import numpy as np
 
 from rl_editor.analysis import CONFIG, analyze_signal
 from rl_editor.policy_inputs import INPUT_NAMES, LEVEL_FLOOR_DB, raw_inputs
+from rl_editor.take_ends import take_ends
 
 
 def test_digital_silence_is_like_a_quiet_room():
@@ -19,5 +20,5 @@ def test_digital_silence_is_like_a_quiet_room():
     untouched = [
         i for i, name in enumerate(INPUT_NAMES) if "level" not in name and "rms" not in name
     ]
-    both = np.concatenate([track.features, track.recurrence], axis=1)
-    np.testing.assert_array_equal(inputs[:, untouched], both[:, untouched])
+    whole = np.concatenate([track.features, track.recurrence, take_ends(track)], axis=1)
+    np.testing.assert_array_equal(inputs[:, untouched], whole[:, untouched])
