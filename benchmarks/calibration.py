@@ -33,11 +33,12 @@ from rl_editor.analysis import analyze
 from rl_editor.cache import Cache
 from rl_editor.calibration import Calibration, Reliability, fit, reliability
 from rl_editor.checkpoint import Checkpoint
+from rl_editor.deciding import EditOptions, decide
 from rl_editor.errors import UserError
 from rl_editor.evaluate import RESOLUTION_S, Mark, marks
 from rl_editor.evaluation_cases import case_truth, find_cases
 from rl_editor.gate_report import folder_items, item_demonstrations
-from rl_editor.infer import EditOptions, decide, default_checkpoint
+from rl_editor.infer import default_checkpoint
 from rl_editor.pairs import EDIT_FOLDER, RAW_FOLDER, REFERENCE_FOLDER
 from rl_editor.planner import Plan
 from rl_editor.reasons import decision_probabilities

@@ -21,9 +21,10 @@ from rl_editor import audio, checkpoint
 from rl_editor.analysis import analyze
 from rl_editor.baselines import oracle
 from rl_editor.cache import Cache
+from rl_editor.deciding import EditOptions, decide
 from rl_editor.edl import Join, back_to_back
 from rl_editor.fitted_plan import fit_plan
-from rl_editor.infer import EditOptions, decide, default_checkpoint
+from rl_editor.infer import default_checkpoint
 from rl_editor.join_choice import JoinChoice
 from rl_editor.join_measures import (
     INAUDIBLE,

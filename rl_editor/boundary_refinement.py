@@ -36,7 +36,7 @@ from rl_editor.join_measures import (
     ordinary_beat_changes,
     read_mono,
 )
-from rl_editor.joins import fit_joins, merged_clips
+from rl_editor.joins import Stays, fit_joins, merged_clips, moves_freely
 from rl_editor.sample_readers import SampleReader
 from rl_editor.spectrogram import hann_window
 from rl_editor.units import seconds_to_samples
@@ -136,6 +136,7 @@ def refine_boundaries(
     grid: BeatGrid,
     ordinary: Reference | None = None,
     length_room_s: float = math.inf,
+    stays: Stays = moves_freely,
 ) -> Refined:
     """Return the clips with each edge where the sound changes.
 
@@ -151,13 +152,14 @@ def refine_boundaries(
         ordinary: measures at the source's own beat changes, where they are known already.
         length_room_s: by how much all moves together may change the output's length; those that
             change it most are taken back.
+        stays: whether an edge at a time of the source must not move.
     """
     sr = reader.info.sample_rate
     planned = back_to_back(merged_clips(back_to_back(clips, sr)), sr)
-    moves, goes_on = _moves(planned, reader, grid)
+    moves, goes_on = _moves(planned, reader, grid, stays)
     moves_s = np.rint(moves * HOP_S * sr) / sr
     moved = Refined(_moved(planned, moves_s, sr), moves_s, goes_on)
-    is_worse = _is_worse(planned, moved, reader, grid, ordinary)
+    is_worse = _is_worse(planned, moved, reader, grid, ordinary, stays)
     for k in np.flatnonzero(is_worse):
         moves_s[k, 1] = moves_s[k + 1, 0] = 0.0
     goes_on = goes_on & ~is_worse & _hold_length(moves_s, goes_on, length_room_s)
@@ -204,14 +206,17 @@ def _moved(clips: Sequence[Clip], moves_s: Values, sr: int) -> tuple[Clip, ...]:
 
 
 def _moves(
-    clips: Sequence[Clip], reader: SampleReader, grid: BeatGrid
+    clips: Sequence[Clip], reader: SampleReader, grid: BeatGrid, stays: Stays
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return how far the start and the end of each clip move, [K, 2] frames, and `goes_on`."""
     moves = np.zeros((len(clips), 2), dtype=np.int64)
     goes_on = np.zeros(max(0, len(clips) - 1), dtype=bool)
     for k in range(len(clips) + 1 if clips else 0):  # One after the other: edges are large.
-        left = _edge(clips, k - 1, True, reader, grid) if k > 0 else None
-        right = _edge(clips, k, False, reader, grid) if k < len(clips) else None
+        left = right = None
+        if k > 0 and not stays(clips[k - 1].source_end_s):
+            left = _edge(clips, k - 1, True, reader, grid)
+        if k < len(clips) and not stays(clips[k].source_start_s):
+            right = _edge(clips, k, False, reader, grid)
         if k == 0 and right is not None:
             moves[0, 0] = right.best
         elif k == len(clips) and left is not None:
@@ -229,14 +234,15 @@ def _is_worse(
     reader: SampleReader,
     grid: BeatGrid,
     ordinary: Reference | None,
+    stays: Stays,
 ) -> NDArray[np.bool_]:
     """Return for each join whether it stands out only where it was moved to, [K - 1]."""
     if len(planned) < 2:
         return np.zeros(0, dtype=bool)
     ordinary = ordinary or ordinary_beat_changes(reader, grid)
-    before = fit_joins(planned, reader, grid, ordinary=ordinary).joins
+    before = fit_joins(planned, reader, grid, ordinary=ordinary, stays=stays).joins
     goes_on = moved.goes_on.tolist()
-    after = fit_joins(moved.clips, reader, grid, goes_on, ordinary=ordinary).joins
+    after = fit_joins(moved.clips, reader, grid, goes_on, ordinary=ordinary, stays=stays).joins
     return np.array(
         [
             is_within_limits(old) and not is_within_limits(new)

@@ -15,13 +15,18 @@ from typing import TYPE_CHECKING, NoReturn
 
 from rl_editor import __version__
 from rl_editor.data_commands import add_data_commands
+from rl_editor.edit_arguments import (
+    add_edit_arguments,
+    add_format_arguments,
+    edit_options,
+    output_format,
+)
 from rl_editor.errors import UserError
 from rl_editor.evaluation_command import add_evaluate_command
 from rl_editor.run_pictures import add_runs_command
 from rl_editor.stopping import EXIT_TERMINATED, EXIT_USER_ERROR, exit_code, terminable
 
 if TYPE_CHECKING:
-    from rl_editor.conversion import OutputFormat
     from rl_editor.edl import Source
     from rl_editor.infer import EditResult
 
@@ -52,7 +57,7 @@ def infer_main(argv: Sequence[str] | None = None) -> int:
         prog="python -m rl_editor.infer",
         description="Edit a raw recording into the track that is hidden in it.",
     )
-    _add_edit_arguments(parser)
+    add_edit_arguments(parser)
     parsed = parser.parse_args(argv)
     return run_command(lambda: _edit(parsed))
 
@@ -87,7 +92,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     edit = commands.add_parser("edit", help="edit a recording")
-    _add_edit_arguments(edit)
+    add_edit_arguments(edit)
     edit.set_defaults(run=_edit)
 
     demo = commands.add_parser("demo", help="edit the recording that ships with rl_editor")
@@ -98,7 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
     render.add_argument("edl", help="NAME.edl.json, perhaps corrected by hand")
     render.add_argument("recording", help="the recording that the list was made for")
     render.add_argument("--output", required=True, help="the track; its suffix is the format")
-    _add_format_arguments(render)
+    add_format_arguments(render)
     render.set_defaults(run=_render)
 
     add_data_commands(commands)
@@ -113,125 +118,15 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_format_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--bit-depth", help="such as PCM_16, PCM_24 or FLOAT; else the source's")
-    parser.add_argument("--sample-rate", type=int, help="of the output, Hz; else the source's")
-    parser.add_argument("--channels", type=int, help="1 or 2; else the source's")
-    parser.add_argument(
-        "--chapters", action="store_true", help="a chapter or marker for each section"
-    )
-    parser.add_argument(
-        "--lufs", type=float, help="loudness of the output, such as -14; its peaks stay below -1 dB"
-    )
-
-
-def _add_edit_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", help="the raw recording")
-    parser.add_argument("--output", help="the edited track; its suffix is the format")
-    parser.add_argument("--checkpoint", help="trained editor; by default the one that ships")
-    parser.add_argument("--edl", help="edit decision list; by default beside the output")
-    parser.add_argument("--report", help="report page; by default beside the output")
-    parser.add_argument(
-        "--keep-ratio", type=float, help="share of the recording to keep, above 0, up to 1"
-    )
-    parser.add_argument(
-        "--effort", type=int, default=3, help="1 is fast, 5 searches longest for a better edit"
-    )
-    _add_beat_arguments(parser)
-    parser.add_argument(
-        "--stems", default="offline", help="offline, demucs or a Demucs model (extra [stems])"
-    )
-    _add_format_arguments(parser)
-    parser.add_argument(
-        "--finish",
-        action="store_true",
-        help="-14 LUFS (or --lufs), a fade where the track stops dead, no constant, dither",
-    )
-    parser.add_argument(
-        "--no-level-match", action="store_true", help="takes that meet keep their own levels"
-    )
-    parser.add_argument("--no-cache", action="store_true", help="neither read nor keep analyses")
-    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
-
-
-def _add_beat_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what a user can say about the beat; `docs/beats.md` has an example of each."""
-    beat = parser.add_argument_group("the beat, when it is heard wrong")
-    beat.add_argument(
-        "--beat-tracker",
-        default="own",
-        help="own, beat_this (extra [beats]) or librosa (extra [librosa])",
-    )
-    beat.add_argument(
-        "--beat-checkpoint", metavar="FILE_OR_NAME", help="of beat_this; else its final0"
-    )
-    beat.add_argument("--tempo", type=float, help="beats a minute")
-    beat.add_argument("--half", action="store_true", help="half the tempo that is heard")
-    beat.add_argument("--double", action="store_true", help="twice the tempo that is heard")
-    beat.add_argument("--shift-beat", action="store_true", help="half a beat later")
-    beat.add_argument("--meter", type=int, help="beats in a bar")
-    beat.add_argument(
-        "--downbeat",
-        type=_moment,
-        action="append",
-        default=[],
-        metavar="TIME",
-        help="a bar begins here: 12.3 (s) or 1:05.2; may be given several times",
-    )
-    beat.add_argument("--beats", metavar="FILE", help="take the beats from a file")
-    beat.add_argument(
-        "--write-beats", metavar="FILE", help="write them; as labels if named NAME.labels.txt"
-    )
-
-
-def _moment(text: str) -> float:
-    from rl_editor.units import parse_time
-
-    try:
-        return parse_time(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"should be a time such as 12.3 (seconds) or 1:05.2, but is {text!r}"
-        ) from error
-
-
-def _output_format(arguments: argparse.Namespace) -> OutputFormat:
-    from rl_editor.conversion import OutputFormat
-
-    return OutputFormat(arguments.bit_depth, arguments.sample_rate, arguments.channels)
-
-
 def _edit(arguments: argparse.Namespace) -> int:
-    from rl_editor.infer import EditOptions, edit
+    from rl_editor.infer import edit
 
     result = edit(
         arguments.input,
         arguments.output,
         edl_path=arguments.edl,
         report_path=arguments.report,
-        options=EditOptions(
-            checkpoint=arguments.checkpoint,
-            keep_ratio=arguments.keep_ratio,
-            effort=arguments.effort,
-            tempo_bpm=arguments.tempo,
-            meter=arguments.meter,
-            half=arguments.half,
-            double=arguments.double,
-            shift_beat=arguments.shift_beat,
-            downbeats_s=tuple(arguments.downbeat),
-            beats_path=arguments.beats,
-            write_beats_path=arguments.write_beats,
-            beat_tracker=arguments.beat_tracker,
-            beat_checkpoint=arguments.beat_checkpoint,
-            stems=arguments.stems,
-            output_format=_output_format(arguments),
-            chapters=arguments.chapters,
-            lufs=arguments.lufs,
-            finish=arguments.finish,
-            match_levels=not arguments.no_level_match,
-            use_cache=not arguments.no_cache,
-            quiet=arguments.quiet,
-        ),
+        options=edit_options(arguments),
     )
     if not arguments.quiet:
         print(summary(result))
@@ -268,12 +163,12 @@ def _render(arguments: argparse.Namespace) -> int:
     edl = read_edl(arguments.edl, _note)
     if arguments.lufs is not None:
         edl = replace(edl, finish=replace(edl.finish, lufs=arguments.lufs))
-    output_format = _output_format(arguments)
+    wanted = output_format(arguments)
     result = render(
         edl,
         arguments.recording,
         arguments.output,
-        output_format=output_format,
+        output_format=wanted,
         chapters=arguments.chapters,
     )
     print(f"wrote {result.path} ({result.duration_s:.1f} s)")

@@ -77,11 +77,11 @@ def _ringing(clip: Clip, reader: SampleReader) -> int:
 
 
 def placed(
-    clips: Sequence[Clip], places: Sequence[Place], reader: SampleReader
+    clips: Sequence[Clip], places: Sequence[Place], reader: SampleReader, *, rings_on: bool = True
 ) -> tuple[Clip, ...]:
     """Return the clips at their places, on the timeline, with declick fades at hard edges.
 
-    The last one rings on, where nothing else is done to its end.
+    The last one rings on, where that is wanted and nothing else is done to its end.
     """
     sr, n_source = reader.info.sample_rate, reader.info.n_samples
     fitted = list(clips)
@@ -92,7 +92,8 @@ def placed(
     if first.fade_in_s == 0.0 and (first.reverse or first.source_samples(sr)[0] > 0):
         fitted[0] = replace(first, fade_in_s=_declick_s(first, sr))
     last = fitted[-1]
-    n_ringing = 0 if not keeps_time(last) or last.fade_out_s else _ringing(last, reader)
+    may_ring = rings_on and keeps_time(last) and not last.fade_out_s
+    n_ringing = _ringing(last, reader) if may_ring else 0
     if n_ringing:
         last = with_end(last, Place(0, 0, 0, RINGING_CURVE, n_ringing), sr)
         fitted[-1] = last

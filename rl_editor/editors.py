@@ -35,10 +35,11 @@ from rl_editor.alignment_clips import clips_of
 from rl_editor.analysis import schema_name
 from rl_editor.checkpoint import check_schema, load
 from rl_editor.config import AnalysisConfig
+from rl_editor.deciding import EditOptions, decide
 from rl_editor.edl import Clip, back_to_back, read_edl
 from rl_editor.errors import UserError
 from rl_editor.fitted_plan import fit_plan
-from rl_editor.infer import EditOptions, decide, default_checkpoint
+from rl_editor.infer import default_checkpoint
 from rl_editor.track import Track
 from rl_editor.truth import Truth
 

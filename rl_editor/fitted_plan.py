@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from rl_editor.asked_spans import NOTHING_ASKED, AskedSpans
 from rl_editor.audio import AudioReader
 from rl_editor.boundary_refinement import refine_boundaries
 from rl_editor.calibration import log_odds
@@ -52,6 +54,7 @@ def fit_plan(
     *,
     match_levels: bool = True,
     keeps_length: bool = False,
+    asked: AskedSpans = NOTHING_ASKED,
 ) -> FittedPlan:
     """Return the clips and joins of a plan.
 
@@ -62,19 +65,26 @@ def fit_plan(
         match_levels: takes of one passage that meet get the same level.
         keeps_length: somebody asked for the length that the plan has; edges that move change it
             by 1%, and by half a bar, at most, beside the alignment of the joins.
+        asked: spans that are heard, or not, to the sample; edges near them stay.
     """
-    clips = made.state.clips()
+    clips = asked.heard(made.state.clips())
     ordinary = ordinary_beat_changes(reader, grid) if len(clips) > 1 else None
     room_s = math.inf
     if keeps_length:
         bar_s = grid.meter * float(np.median(np.diff(grid.edges_s)))
         length_s = timeline_length(clips, reader.info.sample_rate) / reader.info.sample_rate
         room_s = min(0.5 * bar_s, LENGTH_ROOM * length_s)
-    refined = refine_boundaries(clips, reader, grid, ordinary, room_s)
-    heard, goes_on = without_outer_silence(refined.clips, refined.goes_on.tolist(), reader)
+    refined = refine_boundaries(clips, reader, grid, ordinary, room_s, asked.stays)
+    found = refined.clips, tuple(refined.goes_on.tolist())
+    heard, goes_on = without_outer_silence(*found, reader)
+    if not asked.are_kept(heard):
+        heard, goes_on = found
     levelled = matched_levels(heard, goes_on, reader) if match_levels else heard
     sureness = log_odds(made.keep_probability)
     certainty = Certainty(np.minimum(sureness, 0.0) if keeps_length else sureness, keeps_length)
-    fitted = fit_joins(levelled, reader, grid, goes_on, ordinary=ordinary, certainty=certainty)
+    join = partial(fit_joins, levelled, reader, grid, goes_on, ordinary=ordinary, stays=asked.stays)
+    fitted = join(certainty=certainty)
+    if not asked.are_granted(fitted.clips):  # a join moved by whole beats
+        fitted = join()
     changes_db = (new.gain_db - old.gain_db for new, old in zip(levelled, heard, strict=True))
     return FittedPlan(fitted.clips, fitted.joins, tuple(c for c in changes_db if c != 0.0))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -21,10 +21,8 @@ from rl_editor.beat_trackers import BeatTracker
 from rl_editor.beats_file import GivenBeats, read_beats, write_beats
 from rl_editor.cache import Cache
 from rl_editor.calibration import Calibration
-from rl_editor.conversion import OutputFormat
-from rl_editor.dc_offset import dc_offset
+from rl_editor.deciding import EditOptions, decided_edit
 from rl_editor.demucs_stems import check_stems
-from rl_editor.edit_state import EditState
 from rl_editor.edl import (
     EditDecisionList,
     EdlGrid,
@@ -34,81 +32,16 @@ from rl_editor.edl import (
     timeline_length,
     write_edl,
 )
-from rl_editor.ending_fade import faded_ending
 from rl_editor.errors import UserError
-from rl_editor.features import FEATURE_NAMES
-from rl_editor.fitted_plan import fit_plan
+from rl_editor.fitted_plan import FittedPlan
 from rl_editor.loudness import Loudness
-from rl_editor.music_detection import music_evidence
-from rl_editor.numpy_policy import NumpyPolicy
 from rl_editor.output_paths import number_notes, output_paths, report_mark
-from rl_editor.planner import EFFORTS, Plan, keep_everything, plan
+from rl_editor.planner import EFFORTS, Plan
 from rl_editor.progress import Progress
 from rl_editor.reasons import decisions, removed_seconds
 from rl_editor.render import RenderResult, render
 from rl_editor.tags import Chapter
 from rl_editor.track import Track
-
-FINISHED_LUFS = -14.0
-"""Loudness of a finished track unless another one is asked for: what streaming services play."""
-MIN_KEPT_SHARE = 0.02
-"""An edit that keeps less of the recording than this found no music in it."""
-
-
-@dataclass(frozen=True)
-class EditOptions:
-    """What a user may ask of an edit.
-
-    Attributes:
-        checkpoint: file; None is the one that ships with rl_editor.
-        keep_ratio: share of the recording to keep, in (0, 1]; None leaves it to the editor.
-        effort: how long a better edit than the likeliest is searched for, 1 (not at all) to 5;
-            without effect where a share is asked for.
-        tempo_bpm: of the music in beats a minute, 30 to 300, when the editor hears it wrong.
-        meter: beats in a bar, 1 to 16, when the editor hears it wrong.
-        half, double: the beats at half or twice the tempo that is heard; not with a tempo.
-        shift_beat: the beats half a beat later than they are heard.
-        downbeats_s: moments in s, inside the recording and while something is played, at which a
-            bar begins.
-        beats_path: file with the beats (`docs/beats.md`); not with a tempo, half or double.
-        write_beats_path: where the beats of the recording are written to; Audacity labels if the
-            name ends in `.labels.txt`, else times and places in the bar.
-        beat_tracker: "own", "beat_this" or "librosa" hears the beats; not with `beats_path`.
-        beat_checkpoint: of beat_this: a file, or a name that the package fetches.
-        stems: "offline", "demucs" (its default model), or a Demucs model: NAME or FOLDER/NAME.
-        output_format: sample format, rate and channels of the output; those of the source
-            unless asked otherwise.
-        chapters: write a chapter or marker for each section of the edited track.
-        lufs: integrated loudness of the output, -40 to -5, its true peaks held to -1 dBTP; None
-            leaves its level as it is.
-        finish: a finished sound: -14 LUFS unless another loudness is asked for, a fade where the
-            track would stop dead, no constant under it, and dither where samples lose bits.
-        match_levels: takes of one passage that meet at a join get the same level.
-        use_cache: keep and reuse the analysis.
-        quiet: no progress bar.
-    """
-
-    checkpoint: str | None = None
-    keep_ratio: float | None = None
-    effort: int = 3
-    tempo_bpm: float | None = None
-    meter: int | None = None
-    half: bool = False
-    double: bool = False
-    shift_beat: bool = False
-    downbeats_s: tuple[float, ...] = ()
-    beats_path: str | Path | None = None
-    write_beats_path: str | Path | None = None
-    beat_tracker: str = "own"
-    beat_checkpoint: str | Path | None = None
-    stems: str = "offline"
-    output_format: OutputFormat = field(default_factory=OutputFormat)
-    chapters: bool = False
-    lufs: float | None = None
-    finish: bool = False
-    match_levels: bool = True
-    use_cache: bool = True
-    quiet: bool = True
 
 
 @dataclass(frozen=True)
@@ -175,12 +108,9 @@ def edit(
     loaded, hints = _checked(source, paths, chosen)
     with Progress(visible=not chosen.quiet) as progress:
         track = _analysed(source, chosen, hints, progress)
-        progress.stage("decide", 0.0)
-        made = decide(loaded, track, chosen)
+        made, fitted, finish = decided_edit(loaded, track, chosen, progress)
         words = (*_tracker(chosen).words(), *hints.words())
-        edl, changed_levels = _decision_list(
-            track, made, words, loaded.calibration, chosen, progress
-        )
+        edl = _decision_list(track, made, fitted, words, loaded.calibration, finish)
         rendered = render(
             edl,
             source,
@@ -199,7 +129,7 @@ def edit(
             music_found=made.music_found,
             notes=(
                 *_notes(edl, made, chosen, track, rendered),
-                *notes.level_notes(changed_levels),
+                *notes.level_notes(fitted.level_changes_db),
                 *number_notes(paths, edl_path, report_path),
             ),
             beats_path=_written_beats(track, chosen),
@@ -224,6 +154,7 @@ def _checked(
     for path in (*paths[1:], *extra):
         audio.check_writable(source, path)
     _check_beats_place(options, paths)
+    options.on_recording(info.duration_s)
     return loaded, _beat_hints(options, info.duration_s)
 
 
@@ -308,11 +239,7 @@ def _notes(
 
 
 def _check_wishes(options: EditOptions) -> None:
-    if options.keep_ratio is not None and not 0.0 < options.keep_ratio <= 1.0:
-        raise UserError(
-            f"the share to keep must lie above 0 and up to 1, but is {options.keep_ratio:g}; "
-            "0.5 keeps half of the recording."
-        )
+    options.check()
     if options.effort not in EFFORTS:
         raise UserError(
             f"the effort must be {EFFORTS[0]} to {EFFORTS[-1]}, but is {options.effort}; "
@@ -324,56 +251,17 @@ def _check_wishes(options: EditOptions) -> None:
     check_stems(options.stems)
 
 
-def decide(loaded: checkpoint.Checkpoint, track: Track, options: EditOptions) -> Plan:
-    """Return what an editor decides about a track; everything where it finds no music.
-
-    A share that is asked for is kept all the same, as far as the policy finds anything to keep.
-    """
-    level_db = track.features[:, FEATURE_NAMES.index("rms_db")]
-    start = EditState.start(track.grid, level_db, loaded.config.episode)
-    made = plan(
-        NumpyPolicy(loaded.weights, loaded.config.agent),
-        loaded.normalisation,
-        track,
-        start,
-        target_keep_ratio=options.keep_ratio,
-        config=dataclasses.replace(loaded.config.planner, effort=options.effort),
-    )
-    has_music = music_evidence(track, made.materials).has_music
-    is_asked = has_music or options.keep_ratio is not None
-    if is_asked and made.state.output_s >= MIN_KEPT_SHARE * track.duration_s:
-        return dataclasses.replace(made, music_found=has_music)
-    return keep_everything(start, made)
-
-
 def _decision_list(
     track: Track,
     made: Plan,
+    fitted: FittedPlan,
     words: tuple[str, ...],
     calibration: Calibration | None,
-    options: EditOptions,
-    progress: Progress,
-) -> tuple[EditDecisionList, tuple[float, ...]]:
-    """Return the edit list, and the gains in dB by which takes were brought to one level.
-
-    `words` are the options by which the grid was made.
-    """
-    progress.stage("join", 0.0)
-    with audio.AudioReader(track.path) as reader:
-        fitted = fit_plan(
-            made,
-            reader,
-            track.grid,
-            match_levels=options.match_levels,
-            keeps_length=options.keep_ratio is not None,
-        )
-        finish = Finish(lufs=options.lufs)
-        if options.finish:
-            fitted = dataclasses.replace(fitted, clips=faded_ending(fitted.clips, reader))
-            lufs = FINISHED_LUFS if options.lufs is None else options.lufs
-            finish = Finish(lufs, dc_offset(fitted.clips, reader), dither=True)
+    finish: Finish,
+) -> EditDecisionList:
+    """Return the edit list; `words` are the options by which the grid was made."""
     samples = timeline_length(fitted.clips, track.sample_rate)
-    edl = EditDecisionList(
+    return EditDecisionList(
         source=Source(
             track.path, track.sha256, track.sample_rate, track.channels, track.duration_s
         ),
@@ -384,7 +272,6 @@ def _decision_list(
         joins=fitted.joins,
         finish=finish,
     )
-    return edl, fitted.level_changes_db
 
 
 if __name__ == "__main__":

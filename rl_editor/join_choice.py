@@ -95,6 +95,15 @@ class JoinChoice:
                 return ringing, rung
         return place, join
 
+    def as_it_is(self, left: Clip, right: Clip, is_on_time: bool) -> tuple[Place, Join]:
+        """Return the place and the join of two clips whose cut must not move."""
+        overlap = round(PLAIN_CROSSFADE_S * self.reader.info.sample_rate) // 2 * 2
+        if left.fade_out_s > 0.0 or right.fade_in_s > 0.0:
+            overlap = 0
+        plain = Place(0, 0, overlap, "equal_power")
+        place = self._with_possible_overlap(left, right, plain)
+        return place, self.at(left, right, place, is_on_time)
+
     def _ringing(self, left: Clip, right: Clip, place: Place) -> Place | None:
         """Return the place with the left side ringing on under the right one, if it does."""
         sr = self.reader.info.sample_rate

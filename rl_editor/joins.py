@@ -14,7 +14,7 @@ Fades that the editor asked for stay; a hard edge into silence gets a short decl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,6 +29,14 @@ from rl_editor.join_repair import other_beats
 from rl_editor.join_search import Place
 from rl_editor.sample_readers import SampleReader
 from rl_editor.units import samples_to_seconds
+
+Stays = Callable[[float], bool]
+"""Whether an edge at a time of the source, in s, must not move."""
+
+
+def moves_freely(time_s: float) -> bool:
+    """Return False: no edge has to stay."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,7 @@ def fit_joins(
     *,
     ordinary: Reference | None = None,
     certainty: Certainty | None = None,
+    stays: Stays = moves_freely,
 ) -> JoinResult:
     """Return the clips with fitted, measured joins.
 
@@ -82,6 +91,8 @@ def fit_joins(
         ordinary: measures at the source's own beat changes, where they are known already.
         certainty: a join beyond the limits may move by whole beats of which the editor was not
             sure (`join_repair`); None keeps all on their beats.
+        stays: where edges must stay; a join at one has a short crossfade around the cut itself, and
+            nothing rings on.
     """
     sr = reader.info.sample_rate
     merged = merged_clips(back_to_back(clips, sr))
@@ -91,12 +102,16 @@ def fit_joins(
     if len(merged) > 1:
         choice = JoinChoice(reader, grid, ordinary or ordinary_beat_changes(reader, grid))
     for k in range(len(merged) - 1):  # one after the other: excerpts are large
-        best = choice.best(merged[k], merged[k + 1], bool(goes_on is not None and goes_on[k]))
+        is_on_time = bool(goes_on is not None and goes_on[k])
+        if stays(merged[k].source_end_s) or stays(merged[k + 1].source_start_s):
+            chosen.append(choice.as_it_is(merged[k], merged[k + 1], is_on_time))
+            continue
+        best = choice.best(merged[k], merged[k + 1], is_on_time)
         if certainty is not None and not is_within_limits(best[1]):
             best = _moved(merged, k, choice, certainty) or best
         chosen.append(best)
     places = [place for place, _ in chosen]
-    fitted = placed(merged, places, reader)
+    fitted = placed(merged, places, reader, rings_on=not stays(merged[-1].source_end_s))
     n_halves = [place.overlap // 2 for place in places]
     joins = tuple(
         replace(join, timeline_s=clip.timeline_start_s + samples_to_seconds(n_half, sr))

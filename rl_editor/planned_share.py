@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.grid import BeatGrid
+from rl_editor.wishes import BeatWishes
 
 LEAST_QUANTA = 1000
 QUANTA_PER_BEAT = 2
@@ -35,6 +36,8 @@ _NO_JOIN = 1e6
 """Cost of a change at which the edit is one passage from the start or to the end, in nats."""
 _NEVER = 100.0
 """Nats by which a beat is worth less than any other that is kept where nothing else is left."""
+_FORCED = 1e4
+"""Nats that a beat which is asked for is worth; more than all others together can cost."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +47,25 @@ class ShareSearch:
     Attributes:
         odds_given: log-odds [N] of keeping against cutting every beat, given the edit [N].
         drawback: [N] nats by which a beat is worth less than its log-odds say.
-        without_copies: takes out of an edit [N] what must not stay together.
+        finished: takes out of an edit [N] what must not stay together, and grants the wishes.
         grid: of the recording.
         cost: [N] nats of changing between keeping and cutting at the start of each beat.
         max_rounds: of the fixed-point iteration.
+        wishes: what is asked for, and what is not.
     """
 
     odds_given: Callable[[NDArray[np.bool_]], NDArray[np.float64]]
     drawback: NDArray[np.float64]
-    without_copies: Callable[[NDArray[np.bool_]], NDArray[np.bool_]]
+    finished: Callable[[NDArray[np.bool_]], NDArray[np.bool_]]
     grid: BeatGrid
     cost: NDArray[np.float64]
     max_rounds: int
+    wishes: BeatWishes
+
+    @property
+    def _least_beats(self) -> int:
+        """How many beats a kept passage has at least."""
+        return max(_bar(self.grid), min(self.wishes.least_beats, self.grid.n_beats))
 
     def edit(self, share: float) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
         """Return the edit [N] that keeps about `share` of the time, and the odds [N] given it.
@@ -97,8 +107,10 @@ class ShareSearch:
         weight = self.grid.durations_s / np.median(self.grid.durations_s)
         for _ in range(self.max_rounds):
             worth = _bounded(self.odds_given(keep)) - self.drawback
-            worth = np.where(banned, worth.min() - _NEVER, worth)
-            before, keep = keep, path_of_share(worth * weight, self.cost, self.grid, share)
+            worth = np.where(banned, worth.min() - _NEVER, worth) * weight
+            worth += _FORCED * (self.wishes.keep * 1.0 - self.wishes.drop)
+            path = path_of_share(worth, self.cost, self.grid, share, self._least_beats)
+            before, keep = keep, path
             if np.array_equal(before, keep):
                 break
         return keep
@@ -106,10 +118,11 @@ class ShareSearch:
     def _without_snippets(self, keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return an edit without copies, and without passages that are shorter than a bar."""
         while True:
-            left = self.without_copies(keep).copy()
+            left = self.finished(keep).copy()
             edges = np.flatnonzero(np.diff(np.concatenate([[False], left, [False]])))
             for start, end in edges.reshape(-1, 2).tolist():
-                if end - start < _bar(self.grid):
+                is_short = end - start < self._least_beats
+                if is_short and not self.wishes.keep[start:end].any():
                     left[start:end] = False
             if np.array_equal(left, keep):
                 return left
@@ -137,7 +150,11 @@ def kept_share(keep: NDArray[np.bool_], grid: BeatGrid) -> float:
 
 
 def path_of_share(
-    value: NDArray[np.float64], cost: NDArray[np.float64], grid: BeatGrid, share: float
+    value: NDArray[np.float64],
+    cost: NDArray[np.float64],
+    grid: BeatGrid,
+    share: float,
+    least_beats: int | None = None,
 ) -> NDArray[np.bool_]:
     """Return [N] the edit worth most among those that keep `share` of the time to half a bar.
 
@@ -149,8 +166,9 @@ def path_of_share(
         cost: [N] of changing between keeping and cutting at the start of each beat.
         grid: of the recording.
         share: of the recording's time, in [0, 1].
+        least_beats: that a kept passage has; a bar unless more are asked for.
     """
-    table = _Table.filled(value, cost, grid)
+    table = _Table.filled(value, cost, grid, least_beats or _bar(grid))
     tolerance = min(_tolerance(grid), 1.0 - share)  # all is all
     length, is_kept = table.best_end(share, tolerance)
     return table.path_to(length, is_kept)
@@ -189,10 +207,10 @@ class _Table:
 
     @classmethod
     def filled(
-        cls, value: NDArray[np.float64], cost: NDArray[np.float64], grid: BeatGrid
+        cls, value: NDArray[np.float64], cost: NDArray[np.float64], grid: BeatGrid, bar: int
     ) -> _Table:
         """Return the table, filled line by line."""
-        n_beats, bar, quanta = grid.n_beats, _bar(grid), _quanta(grid)
+        n_beats, quanta = grid.n_beats, _quanta(grid)
         edge = np.rint(grid.edges_s / grid.duration_s * quanta).astype(np.int64)
         worth = np.concatenate([[0.0], np.cumsum(value)])
         change = np.where(np.arange(n_beats) > 0, cost, 0.0)

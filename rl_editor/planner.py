@@ -31,6 +31,7 @@ from rl_editor.policy_inputs import Normalisation, policy_inputs
 from rl_editor.sampled_edits import TEMPERATURE, answers, belief, sampled_edits
 from rl_editor.spelling import largest_sizes
 from rl_editor.track import Track
+from rl_editor.wishes import BeatWishes
 
 DEAD_MATERIALS = (Material.TALK, Material.NOISE, Material.SILENCE)
 """What fills up a share last: other takes and noodling are music at least."""
@@ -60,6 +61,7 @@ class Plan:
             before it, or the edits that may be there (`sampled_edits.belief`).
         materials: [N, 10] probabilities of `materials.Material`.
         music_found: False when the recording holds no music, or the policy would have cut all.
+        wishes: what was asked for on its beats, if anything was.
     """
 
     state: EditState
@@ -67,6 +69,7 @@ class Plan:
     keep_probability: NDArray[np.float64]
     materials: NDArray[np.float32]
     music_found: bool = True
+    wishes: BeatWishes | None = None
 
 
 def plan(
@@ -77,6 +80,7 @@ def plan(
     *,
     target_keep_ratio: float | None = None,
     config: PlannerConfig | None = None,
+    wishes: BeatWishes | None = None,
 ) -> Plan:
     """Return the policy's edit of a track.
 
@@ -87,25 +91,27 @@ def plan(
         target_keep_ratio: share of the recording to keep, or None to leave it to the policy.
         config: of the smoothing, and the effort. A share that is asked for is searched for at
             all lengths (`planned_share`) whatever the effort.
+        wishes: what is asked for on its beats.
     """
-    config = config or PlannerConfig()
+    config, wishes = config or PlannerConfig(), wishes or BeatWishes.none(track.grid.n_beats)
     inputs = policy_inputs(track, normalisation)
     encoded = policy.encode(inputs, track.match_later, track.match_earlier)
     table = CopyTable.from_track(track)
-    asked = _Asked(policy, encoded, table, target_keep_ratio, config.keep_bias)
+    asked = _Asked(policy, encoded, table, target_keep_ratio, config.keep_bias, wishes)
     if target_keep_ratio is None:
         decided, log_odds = decide(asked.log_odds, track.grid, config)
-        keep = without_heard_twice(decided, table)
+        keep = asked.finished(decided)
         if config.effort > 1 and keep.any() and not keep.all():
             keep, log_odds = _most_promising(asked, track, decided, config)
         return _planned(asked, start, keep, log_odds)
     search = ShareSearch(
         asked.log_odds,
         config.dead_cost * dead_share(encoded.materials),
-        lambda keep: without_heard_twice(keep, table),
+        asked.finished,
         track.grid,
         change_cost(track.grid, config),
         config.max_rounds,
+        wishes,
     )
     return _planned_share(asked, start, search, target_keep_ratio)
 
@@ -118,11 +124,7 @@ def _most_promising(
     It begins from the most promising of the edits that are drawn from the policy, of the likeliest
     edit under the mean of its answers, and from the edit that it decided on [N].
     """
-
-    def finish(keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        return without_heard_twice(keep, asked.table)
-
-    grid = track.grid
+    grid, finish = track.grid, asked.finished
     drawn = sampled_edits(asked.log_odds, grid, config, DRAWN_EDITS[config.effort])
     drawn = np.concatenate([decided[None], drawn[drawn.any(axis=1)]])
     edits = np.stack([finish(keep) for keep in drawn])
@@ -153,9 +155,10 @@ def _planned(
     """Return the plan that keeps the beats of `keep` [N], with the odds [N] of each."""
     materials = asked.encoded.materials
     stops = asked.prefers_other(keep) | (~keep & material_changes(materials))
+    stops[1:] |= np.diff(asked.wishes.is_forced)
     state, action_spans = carry_out(start, keep, asked.other_action, stops)
     keep_probability = np.exp(-np.logaddexp(0.0, -log_odds))
-    return Plan(state, action_spans, keep_probability, materials)
+    return Plan(state, action_spans, keep_probability, materials, wishes=asked.wishes)
 
 
 def _planned_share(asked: _Asked, start: EditState, search: ShareSearch, share: float) -> Plan:
@@ -257,6 +260,11 @@ class _Asked:
     table: CopyTable
     target_keep_ratio: float | None
     keep_bias: float
+    wishes: BeatWishes
+
+    def finished(self, keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return an edit [N] in which nothing is heard twice, and what is asked for is granted."""
+        return self.wishes.granted(without_heard_twice(keep, self.table))
 
     def log_odds(self, played: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return [N] log-odds of playing each beat against leaving it, in the edit `played` [N]."""
@@ -264,22 +272,25 @@ class _Asked:
         plays, leaves = (
             np.logaddexp.reduce(types[:, kinds], axis=1) for kinds in (PLAYING_TYPES, LEAVING_TYPES)
         )
-        return plays - leaves + self.keep_bias
+        return self.wishes.odds(plays - leaves + self.keep_bias)
 
     def prefers_other(self, played: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return [N] where the likeliest type, given the edit `played` [N], is another one."""
-        best = self._types(played).argmax(axis=1)
+        is_allowed = self.wishes.allowed.any(axis=1)
+        best = np.where(is_allowed, self._types(played), -np.inf).argmax(axis=1)
         return ~np.isin(best, (ActionType.KEEP, ActionType.CUT))
 
     def other_action(self, state: EditState) -> Action | None:
         """Return the policy's action at a cursor if it is neither KEEP nor CUT."""
         edit, masks = edit_so_far(state), state.masks()
+        is_allowed = self.wishes.allowed.any(axis=1)
         logits = self.policy.step(self.encoded, edit.cursor, self._context(edit))
-        kind = int(np.where(masks.type, logits.types[0], -np.inf).argmax())
+        kind = int(np.where(masks.type & is_allowed, logits.types[0], -np.inf).argmax())
         if kind in (ActionType.KEEP, ActionType.CUT):
             return None
         size = int(np.where(masks.size[kind], logits.sizes[0, kind], -np.inf).argmax())
-        amount = int(np.where(masks.amount[kind], logits.amounts[0, kind], -np.inf).argmax())
+        amounts = masks.amount[kind] & self.wishes.allowed[kind]
+        amount = int(np.where(amounts, logits.amounts[0, kind], -np.inf).argmax())
         return Action(ActionType(kind), Size(size), Amount(amount))
 
     def _types(self, played: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -32,6 +32,11 @@ WORDS: dict[Material, str] = {
 }
 """What a removed passage is called; removed MUSIC is music that the edit does without."""
 
+ASKED_KIND, ASKED_WORD = len(Material), "what you dropped"
+"""Kind of a passage, and what it is called, that went because the user said so."""
+KEPT_AS_ASKED = "kept: you asked for it"
+DROPPED_AS_ASKED = "cut: you asked for it to go"
+
 _TAKES = (Material.FALSE_START, Material.FLAWED_TAKE, Material.MUSIC)
 
 _VERBS = {
@@ -79,6 +84,8 @@ def decisions(
         zip(plan.state.actions, plan.action_spans, strict=True)
     ):
         material = span_material(plan, start, end, action.type in LEAVING_TYPES)
+        asked = _asked(plan, action, start, end)
+        is_chosen = plan.music_found and asked is None
         out.append(
             Decision(
                 beat=start,
@@ -86,15 +93,24 @@ def decisions(
                 type=action.type.name,
                 size=action.size.name,
                 amount=action.amount.name,
-                probability=float(sure[number]) if plan.music_found else None,
+                probability=float(sure[number]) if is_chosen else None,
                 material=material.name,
-                reason=reason(action, material, track, (start, end), heard),
+                reason=asked or reason(action, material, track, (start, end), heard),
             )
         )
     if clips is None:
         return tuple(out)
     spans_s = track.grid.edges_s[np.array(plan.action_spans)]
     return at_the_sound(out, spans_s, clips, track.duration_s)
+
+
+def _asked(plan: Plan, action: Action, start: int, end: int) -> str | None:
+    """Return the reason of an action if it does to its beats [start, end) what was asked for."""
+    if plan.wishes is None:
+        return None
+    if action.type in LEAVING_TYPES:
+        return DROPPED_AS_ASKED if plan.wishes.drop[start:end].all() else None
+    return KEPT_AS_ASKED if plan.wishes.keep[start:end].all() else None
 
 
 def decision_probabilities(plan: Plan) -> NDArray[np.float64]:
@@ -179,6 +195,8 @@ def removed_seconds(
     for action, (start, end) in zip(plan.state.actions, plan.action_spans, strict=True):
         if action.type in LEAVING_TYPES:
             kind[start:end] = span_material(plan, start, end, True)
+    if plan.wishes is not None:
+        kind[plan.wishes.drop] = ASKED_KIND
     left_out_s = grid.durations_s * (kind >= 0) if clips is None else _left_out_s(clips, grid)
     kind = _with_outer_silence(kind, left_out_s, grid)
     removed = np.flatnonzero(kind >= 0)
@@ -187,7 +205,8 @@ def removed_seconds(
     seconds: dict[str, float] = defaultdict(float)
     for beat in np.flatnonzero(left_out_s > 0.0):
         nearest = removed[np.abs(removed - beat).argmin()]
-        seconds[WORDS[Material(kind[nearest])]] += float(left_out_s[beat])
+        word = ASKED_WORD if kind[nearest] == ASKED_KIND else WORDS[Material(kind[nearest])]
+        seconds[word] += float(left_out_s[beat])
     return dict(sorted(seconds.items(), key=lambda item: -item[1]))
 
 

@@ -26,13 +26,14 @@ from rl_editor import audio, checkpoint
 from rl_editor.analysis import analyze
 from rl_editor.baselines import keep_all
 from rl_editor.cache import Cache
+from rl_editor.deciding import MIN_KEPT_SHARE
 from rl_editor.edit_state import EditState
 from rl_editor.edl import Clip
 from rl_editor.errors import UserError
 from rl_editor.evaluate import EditScores, score_edit
 from rl_editor.features import FEATURE_NAMES
 from rl_editor.fitted_plan import fit_plan
-from rl_editor.infer import MIN_KEPT_SHARE, default_checkpoint
+from rl_editor.infer import default_checkpoint
 from rl_editor.materials import Material
 from rl_editor.numpy_policy import NumpyPolicy
 from rl_editor.planner import Plan, keep_everything, plan

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 import rl_editor
-from rl_editor import analysis, infer, render
+from rl_editor import analysis, deciding, render
 from rl_editor.actions import ActionType
 from rl_editor.audio import probe
 from rl_editor.calibration import Calibration
@@ -19,9 +19,10 @@ from rl_editor.checkpoint import load, save
 from rl_editor.cli import infer_main
 from rl_editor.config import RewardConfig
 from rl_editor.conversion import OutputFormat
+from rl_editor.deciding import EditOptions
 from rl_editor.edl import read_edl
 from rl_editor.errors import UserError
-from rl_editor.infer import EditOptions, default_checkpoint, edit
+from rl_editor.infer import default_checkpoint, edit
 from rl_editor.render import render_array
 from rl_editor.tests.made_editor import DURATION_S, SR, SURE, groove, write_checkpoint, write_groove
 from rl_editor.units import format_time
@@ -274,13 +275,13 @@ def test_tempo_and_meter_set_the_grid(recording, tmp_path, checkpoints):
 
 @pytest.mark.parametrize("wanted", [None, 0.25, 1.0])
 def test_the_policy_hears_the_share_to_keep(wanted, recording, tmp_path, checkpoints, monkeypatch):
-    heard, real = [], infer.plan
+    heard, real = [], deciding.plan
 
     def listen(*arguments, target_keep_ratio, **rest):
         heard.append(target_keep_ratio)
         return real(*arguments, target_keep_ratio=target_keep_ratio, **rest)
 
-    monkeypatch.setattr(infer, "plan", listen)
+    monkeypatch.setattr(deciding, "plan", listen)
     edit(recording, tmp_path / "a.wav", checkpoint=checkpoints["mix"], keep_ratio=wanted)
     assert heard == [wanted]
 

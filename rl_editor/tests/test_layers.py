@@ -18,12 +18,12 @@ STAGES = {
         grid id3 id3_genres kept_parts limiter loudness ogg_pages phrases recurrence spectrogram
         stems tag_reader tag_writer tags track vorbis_comments""",
     "edit language": """
-        action_sounds actions batch_arrangement beat_script boundary_refinement chapters
+        action_sounds actions asked_spans batch_arrangement beat_script boundary_refinement chapters
         clip_edges clip_mix dc_offset decision_times edit_batch edit_joins edit_state
         edit_tables edl edl_fields edl_types effects ending_fade finished_edits grid_lines
         heard_beats join_choice join_measures join_repair join_search joins level_matching
         outer_silence render replay ringing sample_readers script_search sound_table span_lists
-        spans spelling""",
+        spans spelling wishes""",
     "dataset": """
         alignment alignment_cache alignment_clips alignment_table alignment_truth coarse_match
         cut_points demonstrations edit_list_truth envelope_match jump_path line_fit line_search
@@ -51,8 +51,9 @@ STAGES = {
         evaluate event_file gate gate_report ppo rollout run_folder run_log run_state
         run_view train training_data training_flags training_run validation""",
     "use": """
-        __init__ cli data_commands editors evaluation evaluation_cases evaluation_command
-        evaluation_pictures evaluation_report fitted_plan infer notes output_paths progress
+        __init__ cli data_commands deciding edit_arguments editors evaluation evaluation_cases
+        evaluation_command evaluation_pictures evaluation_report exact_length fitted_plan infer
+        notes output_paths progress
         reasons report run_curves run_pictures""",
 }
 """Modules of each stage, the earliest stage first."""

@@ -12,12 +12,13 @@ from rl_editor.grid import steady_grid
 from rl_editor.likeliest_edit import change_cost, likeliest_path
 from rl_editor.planned_share import MOST_OFF, ShareSearch, kept_share, path_of_share
 from rl_editor.tests.made_grids import grids
+from rl_editor.wishes import BeatWishes
 
 PHRASES = np.repeat(np.random.default_rng(0).normal(0, 4, 16), 16)
 """Log-odds of 256 beats: each phrase is as sure as a whole."""
 
 
-def search(grid, log_odds, without_copies=lambda keep: keep, drawback=0.0):
+def search(grid, log_odds, without_copies=lambda keep: keep, drawback=0.0, wishes=None):
     return ShareSearch(
         lambda keep: log_odds,
         np.full(grid.n_beats, drawback),
@@ -25,6 +26,7 @@ def search(grid, log_odds, without_copies=lambda keep: keep, drawback=0.0):
         grid,
         change_cost(grid, PlannerConfig()),
         12,
+        wishes or BeatWishes.none(grid.n_beats),
     )
 
 
