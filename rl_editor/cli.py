@@ -23,6 +23,7 @@ from rl_editor.edit_arguments import (
 )
 from rl_editor.errors import UserError
 from rl_editor.evaluation_command import add_evaluate_command
+from rl_editor.export_command import add_export_command
 from rl_editor.run_pictures import add_runs_command
 from rl_editor.stopping import EXIT_TERMINATED, EXIT_USER_ERROR, exit_code, terminable
 
@@ -106,6 +107,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_format_arguments(render)
     render.set_defaults(run=_render)
 
+    add_export_command(commands)
     add_data_commands(commands)
     add_runs_command(commands)
     add_evaluate_command(commands)
@@ -231,6 +233,7 @@ def summary(result: EditResult) -> str:
         f"edit list    {result.edl_path}",
         f"report       {result.report_path}",
         *((f"beats        {result.beats_path}",) if result.beats_path else ()),
+        *(f"project      {path}" for path in result.export_paths),
         "",
         f"length       {format_time(edl.source.duration_s)} before, "
         f"{format_time(edl.duration_s)} after",

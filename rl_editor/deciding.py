@@ -63,6 +63,8 @@ class EditOptions(Wishes):
         finish: a finished sound: -14 LUFS unless another loudness is asked for, a fade where the
             track would stop dead, no constant under it, and dither where samples lose bits.
         match_levels: takes of one passage that meet at a join get the same level.
+        exports: names of `exporters.project_files.FORMATS`, of which projects are made beside the
+            output.
         use_cache: keep and reuse the analysis.
         quiet: no progress bar.
     """
@@ -85,6 +87,7 @@ class EditOptions(Wishes):
     lufs: float | None = None
     finish: bool = False
     match_levels: bool = True
+    exports: tuple[str, ...] = ()
     use_cache: bool = True
     quiet: bool = True
 

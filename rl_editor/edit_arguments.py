@@ -50,6 +50,9 @@ def add_edit_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-level-match", action="store_true", help="takes that meet keep their own levels"
     )
+    parser.add_argument(
+        "--export", help="projects to make too: reaper, otio, dawproject, bundle, with commas"
+    )
     parser.add_argument("--no-cache", action="store_true", help="neither read nor keep analyses")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
@@ -156,6 +159,7 @@ def output_format(arguments: argparse.Namespace) -> OutputFormat:
 def edit_options(arguments: argparse.Namespace) -> EditOptions:
     """Return what is asked for."""
     from rl_editor.deciding import EditOptions
+    from rl_editor.exporters.project_files import parse_formats
 
     return EditOptions(
         checkpoint=arguments.checkpoint,
@@ -186,6 +190,7 @@ def edit_options(arguments: argparse.Namespace) -> EditOptions:
         lufs=arguments.lufs,
         finish=arguments.finish,
         match_levels=not arguments.no_level_match,
+        exports=parse_formats(arguments.export) if arguments.export else (),
         use_cache=not arguments.no_cache,
         quiet=arguments.quiet,
     )

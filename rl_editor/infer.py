@@ -33,6 +33,7 @@ from rl_editor.edl import (
     write_edl,
 )
 from rl_editor.errors import UserError
+from rl_editor.exporters.project_files import export
 from rl_editor.fitted_plan import FittedPlan
 from rl_editor.loudness import Loudness
 from rl_editor.output_paths import number_notes, output_paths, report_mark
@@ -61,6 +62,7 @@ class EditResult:
         notes: what the musician should know besides, a line each.
         beats_path: the file of beats that was written, if one was asked for.
         chapters: that were written into the track, if they were asked for.
+        export_paths: projects for audio workstations, in the order in which they were asked for.
     """
 
     output_path: Path
@@ -75,6 +77,7 @@ class EditResult:
     beats_path: Path | None = None
     chapters: tuple[Chapter, ...] = ()
     loudness: Loudness | None = None
+    export_paths: tuple[Path, ...] = ()
 
 
 def edit(
@@ -135,6 +138,7 @@ def edit(
             beats_path=_written_beats(track, chosen),
             chapters=rendered.chapters,
             loudness=rendered.loudness,
+            export_paths=export(edl, source, chosen.exports, paths[0]) if chosen.exports else (),
         )
         mark = report_mark(result.output_path, result.edl_path)
         report.write_report(edl, track, result.removed_s, paths[2], notes=result.notes, mark=mark)

@@ -52,7 +52,8 @@ STAGES = {
         run_view train training_data training_flags training_run validation""",
     "use": """
         __init__ cli data_commands deciding edit_arguments editors evaluation evaluation_cases
-        evaluation_command evaluation_pictures evaluation_report exact_length fitted_plan infer
+        evaluation_command evaluation_pictures evaluation_report exact_length export_command
+        fitted_plan infer
         notes output_paths progress
         reasons report run_curves run_pictures""",
 }
