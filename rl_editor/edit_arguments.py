@@ -51,7 +51,8 @@ def add_edit_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-level-match", action="store_true", help="takes that meet keep their own levels"
     )
     parser.add_argument(
-        "--export", help="projects to make too: reaper, otio, dawproject, bundle, with commas"
+        "--export",
+        help="projects to make too: reaper, otio, dawproject, ardour, bundle, with commas",
     )
     parser.add_argument("--no-cache", action="store_true", help="neither read nor keep analyses")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")

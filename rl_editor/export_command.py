@@ -20,7 +20,9 @@ def add_export_command(commands: Any) -> None:
     export = commands.add_parser("export", help="make a project for an audio workstation")
     export.add_argument("edl", help="NAME.edl.json")
     export.add_argument(
-        "--to", required=True, help="reaper, otio, dawproject or bundle; several with commas"
+        "--to",
+        required=True,
+        help="reaper, otio, dawproject, ardour or bundle; several with commas",
     )
     export.add_argument("--recording", help="the recording; by default the one beside the list")
     export.add_argument("--output", help="name of the project; by default that of the list")

@@ -4,7 +4,7 @@ The lanes of what is kept have their gains and fades in them, so their sum is th
 go `tracks.lof`, which Audacity opens as one project, `labels.txt` (Audacity's label track) and
 `clips.csv`.
 
-In: an edit list, its recording, a `Session` of both. Out: files in a folder.
+In: an edit list and its recording. Out: files in a folder.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from rl_editor.audio import AudioReader, AudioWriter
 from rl_editor.clip_mix import mixed_blocks
 from rl_editor.edl import Clip, EditDecisionList
-from rl_editor.exporters.session import Event, Lane, Session
+from rl_editor.exporters.session import Event, Lane, Session, session_of
 from rl_editor.sample_readers import CentredReader
 from rl_editor.units import samples_to_seconds
 
@@ -31,15 +31,16 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def write_bundle(session: Session, edl: EditDecisionList, recording: Path, folder: Path) -> None:
+def write_bundle(edl: EditDecisionList, recording: Path, name: str, folder: Path) -> None:
     """Write the files of a bundle into an empty folder.
 
     Args:
-        session: of the edit.
         edl: the edit.
         recording: its source.
+        name: of the project.
         folder: exists and is empty.
     """
+    session = session_of(edl, name, recording, {})
     with AudioReader(recording) as reader:
         source = CentredReader(reader, edl.finish.dc_offset) if edl.finish.dc_offset else reader
         for lane in session.lanes:

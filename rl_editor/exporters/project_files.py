@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from rl_editor.audio import AudioReader, AudioWriter, probe
 from rl_editor.clip_mix import BLOCK_SAMPLES, mixed_blocks
 from rl_editor.edl import Clip, EditDecisionList, timeline_length
 from rl_editor.errors import UserError
-from rl_editor.exporters import bundle, dawproject, otio, reaper
+from rl_editor.exporters import ardour, bundle, dawproject, otio, reaper
 from rl_editor.exporters.session import Session, needs_file, session_of
 from rl_editor.pairs import EDL_SUFFIX
 from rl_editor.sample_readers import CentredReader, SampleReader
@@ -37,18 +38,30 @@ class Format:
 
     Attributes:
         suffix: of the file's, or the folder's, name.
-        content: of the project file, in a folder; None where it is a folder of its own.
+        content: of the project file, for the folder in which it lies.
+        fill: writes an edit of a recording, under a name, into a folder of its own.
     """
 
     suffix: str
-    content: Callable[[Session, Path], bytes] | None
+    content: Callable[[Session, Path], bytes] | None = None
+    fill: Callable[[EditDecisionList, Path, str, Path], None] | None = None
+
+
+def _fill_ardour(edl: EditDecisionList, recording: Path, name: str, folder: Path) -> None:
+    """Write a session and all audio that it plays into an empty folder."""
+    place = ardour.audio_folder(folder, name)
+    place.mkdir(parents=True)
+    audio = _decoded(edl, recording, place)
+    session = session_of(edl, name, audio.recording, audio.clips)
+    (folder / f"{name}{ardour.SUFFIX}").write_bytes(ardour.ardour_session(session, folder))
 
 
 FORMATS = {
-    "reaper": Format(reaper.SUFFIX, reaper.reaper_project),
-    "otio": Format(otio.SUFFIX, otio.otio_timeline),
-    "dawproject": Format(dawproject.SUFFIX, dawproject.dawproject),
-    "bundle": Format(bundle.SUFFIX, None),
+    "reaper": Format(reaper.SUFFIX, content=reaper.reaper_project),
+    "otio": Format(otio.SUFFIX, content=otio.otio_timeline),
+    "dawproject": Format(dawproject.SUFFIX, content=dawproject.dawproject),
+    "ardour": Format(ardour.FOLDER_SUFFIX, fill=_fill_ardour),
+    "bundle": Format(bundle.SUFFIX, fill=bundle.write_bundle),
 }
 
 
@@ -110,19 +123,26 @@ class _Audio:
 def _exported(
     edl: EditDecisionList, recording: Path, kind: Format, base: Path, audio: _Audio
 ) -> Path:
-    session = session_of(edl, base.name, audio.recording, audio.clips)
     target = _unused(base, kind.suffix)
     if kind.content is not None:
+        session = session_of(edl, base.name, audio.recording, audio.clips)
         with atomic_path(target) as temporary:
             temporary.write_bytes(kind.content(session, target.parent))
-        return target
-    target.mkdir()
-    try:
-        bundle.write_bundle(session, edl, recording, target)
-    except BaseException:
-        shutil.rmtree(target)
-        raise
+    elif kind.fill is not None:
+        with _new_folder(target):
+            kind.fill(edl, recording, base.name, target)
     return target
+
+
+@contextmanager
+def _new_folder(folder: Path) -> Iterator[None]:
+    """Make a folder that is gone again if what follows does not end well."""
+    folder.mkdir()
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
 
 
 def _base(path: Path) -> Path:
@@ -160,25 +180,31 @@ def _check_recording(edl: EditDecisionList, recording: Path) -> None:
 
 def _audio_files(edl: EditDecisionList, recording: Path, base: Path) -> _Audio:
     """Write what a workstation cannot take from the recording, and return what it reads."""
-    processed = [i for i, clip in enumerate(edl.clips) if needs_file(clip)]
     is_exact = recording.suffix.lower() in EXACT_SUFFIXES and not edl.finish.dc_offset
-    if is_exact and not processed:
+    if is_exact and not any(map(needs_file, edl.clips)):
         return _Audio(recording, {})
     folder = _unused(base, AUDIO_SUFFIX)
-    folder.mkdir()
-    try:
-        with AudioReader(recording) as opened:
-            dc_offset = edl.finish.dc_offset
-            reader = CentredReader(opened, dc_offset) if dc_offset else opened
-            whole = recording if is_exact else folder / f"{recording.stem}.wav"
-            if not is_exact:
-                _write_whole(edl, reader, whole)
-            files = {i: folder / f"clip{i + 1:03d}.wav" for i in processed}
-            for i, path in files.items():
-                _write_clip(edl, edl.clips[i], reader, path)
-    except BaseException:
-        shutil.rmtree(folder)
-        raise
+    with _new_folder(folder):
+        return _decoded(edl, recording, folder, is_exact=is_exact)
+
+
+def _decoded(
+    edl: EditDecisionList, recording: Path, folder: Path, *, is_exact: bool = False
+) -> _Audio:
+    """Write the recording, unless a workstation reads it as it is, and all processed clips."""
+    with AudioReader(recording) as opened:
+        dc_offset = edl.finish.dc_offset
+        reader = CentredReader(opened, dc_offset) if dc_offset else opened
+        whole = recording if is_exact else folder / f"{recording.stem}.wav"
+        if not is_exact:
+            _write_whole(edl, reader, whole)
+        files = {
+            i: folder / f"clip{i + 1:03d}.wav"
+            for i, clip in enumerate(edl.clips)
+            if needs_file(clip)
+        }
+        for i, path in files.items():
+            _write_clip(edl, edl.clips[i], reader, path)
     return _Audio(whole, files)
 
 

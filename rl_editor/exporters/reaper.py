@@ -12,7 +12,7 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
-from rl_editor.exporters.session import Event, Session
+from rl_editor.exporters.session import Event, Session, printable
 from rl_editor.units import db_to_gain
 
 SUFFIX = ".rpp"
@@ -54,11 +54,6 @@ def quoted(text: str) -> str:
         if mark not in text:
             return f"{mark}{text}{mark}"
     return '"' + text.replace('"', "'") + '"'
-
-
-def printable(text: str) -> str:
-    """Return a text with a space for what cannot be seen: line ends and control characters."""
-    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _track(

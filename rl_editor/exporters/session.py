@@ -119,6 +119,11 @@ class Session:
         return samples_to_seconds(n_samples, self.sample_rate)
 
 
+def printable(text: str) -> str:
+    """Return a text with a space for what cannot be seen: line ends and control characters."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 def needs_file(clip: Clip) -> bool:
     """Return whether a clip is a file of its own, as it is processed."""
     return clip.reverse or is_transformed(clip)
@@ -144,7 +149,7 @@ def session_of(
     lengths = {recording: source_samples}
     lengths |= {files[i]: events[i].n_samples for i in files}
     return Session(
-        name=name,
+        name=printable(name),
         recording=recording,
         sample_rate=sr,
         channels=edl.source.channels,
@@ -217,7 +222,7 @@ def _cut_events(edl: EditDecisionList, recording: Path) -> tuple[Event, ...]:
         end = max(end, _removed_at(edl.clips, span[0], sr))
         word = _cut_word(decision)
         times = f"{format_time(span[0])}-{format_time(span[1])}"
-        reason = "" if decision is None else decision.reason
+        reason = "" if decision is None else printable(decision.reason)
         events.append(Event(f"{word} {times}", recording, start, end, stop - start, reason=reason))
         end += stop - start
     return tuple(events)

@@ -4,6 +4,8 @@ import csv
 import json
 import os
 import shlex
+import shutil
+import subprocess
 import zipfile
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +27,7 @@ from rl_editor.edl import (
     write_edl,
 )
 from rl_editor.errors import UserError
+from rl_editor.exporters.ardour import SUPERCLOCKS_PER_S, audio_folder
 from rl_editor.exporters.project_files import FORMATS, export, parse_formats
 from rl_editor.exporters.reaper import quoted
 from rl_editor.exporters.session import needs_file, session_of
@@ -218,6 +221,86 @@ def test_a_dawproject_has_each_clip_at_its_level(jam):
         assert (path.parent / element.find("Audio/File").get("path")).is_file()
 
 
+def ardour_regions(root):
+    """Return (sources, start, length, position, gain) in samples of each region that is heard."""
+    muted = {
+        route.get("audio-playlist"): route.find("MuteMaster").get("muted") == "1"
+        for route in root.findall("Routes/Route")
+        if route.get("audio-playlist")
+    }
+    unit = SR / SUPERCLOCKS_PER_S
+    found = []
+    for playlist in root.findall("Playlists/Playlist"):
+        if muted[playlist.get("id")]:
+            continue
+        for region in playlist.findall("Region"):
+            length, position = (float(part[1:]) * unit for part in region.get("length").split("@"))
+            start = float(region.get("start")[1:]) * unit
+            level = float(region.get("scale-amplitude"))
+            found.append((position, length, start, level, region))
+    return sorted(found, key=lambda one: one[0])
+
+
+def test_an_ardour_session_has_each_clip_to_the_sample_and_its_audio(jam):
+    edl, (folder,) = exported(jam, "ardour")
+    assert folder.name == "jam_edited_ardour"
+    root = ElementTree.parse(folder / "jam_edited.ardour").getroot()
+    audio = audio_folder(folder, "jam_edited")
+    sources = {s.get("id"): (s.get("name"), s.get("channel")) for s in root.findall("Sources/*")}
+    assert {name for name, _ in sources.values()} == {file.name for file in audio.iterdir()}
+    for clip, found in zip(edl.clips, ardour_regions(root), strict=True):
+        position, length, start, level, region = found
+        first, last = clip.timeline_samples(SR)
+        assert (position, length) == (first, last - first)
+        assert start == (0 if needs_file(clip) else clip.source_samples(SR)[0])
+        assert level == pytest.approx(db_to_gain(clip.gain_db))
+        assert [sources[region.get(f"source-{c}")][1] for c in (0, 1)] == ["0", "1"]
+        for tag, fade_s in (("FadeIn", clip.fade_in_s), ("FadeOut", clip.fade_out_s)):
+            events = region.findtext(f"{tag}/AutomationList/events", "").split("\n")[1:-1]
+            assert bool(events) == bool(fade_s)
+            if events:
+                assert int(events[-1].split()[0]) == round(fade_s * SR)
+    ids = [element.get("id") for element in root.iter() if element.get("id")]
+    assert len(ids) == len(set(ids))
+    assert max(map(int, ids)) < int(root.get("id-counter"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sr", "channels"), [(48000, 2), (44100, 1)])
+def test_ardour_renders_what_we_render(tmp_path, sr, channels):
+    program = shutil.which("ardour7-export") or shutil.which("ardour8-export")
+    if program is None:
+        pytest.skip("Ardour's ardour7-export is not installed")
+    clips = (
+        Clip(2.0, 10.0, fade_in_s=0.05, fade_out_s=0.1, fade_out_curve="equal_power"),
+        Clip(
+            15.0, 20.0, 7.9, gain_db=-2.0, fade_in_s=0.1, fade_in_curve="equal_power",
+            fade_out_s=1.0, fade_out_curve="convex",
+        ),
+        Clip(22.0, 26.0, 12.9, reverse=True, gain_db=1.5, fade_in_s=0.03, fade_out_s=0.5,
+             fade_out_curve="s"),
+    )  # fmt: skip
+    noise = np.random.default_rng(0).normal(0.0, 0.1, (round(LENGTH_S * sr), channels))
+    noise = noise.astype(np.float32)
+    soundfile.write(tmp_path / "jam.wav", noise, sr, "FLOAT")
+    edl = EditDecisionList(
+        Source("jam.wav", "", sr, channels, LENGTH_S),
+        timeline_length(clips, sr) / sr,
+        clips,
+        DECISIONS,
+        EdlGrid.of(steady_grid(LENGTH_S, 120.0)),
+    )
+    (folder,) = export(edl, tmp_path / "jam.wav", ["ardour"], tmp_path / "jam_edited.wav")
+    output = tmp_path / "ardour.wav"
+    call = [program, "-b", "float", "-s", str(sr), "-o", str(output), str(folder), "jam_edited"]
+    subprocess.run(call, check=True, capture_output=True, timeout=120)
+    heard, rate = soundfile.read(output, dtype="float32", always_2d=True)
+    expected = render_array(edl, noise)
+    assert (rate, len(heard)) == (sr, len(expected))
+    residual = heard[:, :channels] - expected
+    assert 20.0 * np.log10(residual.std() / expected.std()) < -80.0
+
+
 def test_the_lanes_of_a_bundle_add_up_to_the_track(jam):
     edl, (folder,) = exported(jam, "bundle")
     audio, _ = soundfile.read(jam / "jam.wav", dtype="float32")
@@ -250,14 +333,15 @@ def test_processed_clips_are_files_without_gain_and_fades(jam):
 
 
 def test_what_exists_stays(jam):
-    _, first = exported(jam, "reaper,otio,dawproject,bundle")
+    _, first = exported(jam, "reaper,otio,dawproject,ardour,bundle")
     before = {path: path.read_bytes() for path in first if path.is_file()}
-    _, second = exported(jam, "reaper,otio,dawproject,bundle")
+    _, second = exported(jam, "reaper,otio,dawproject,ardour,bundle")
     assert not set(first) & set(second)
     assert [path.name for path in second] == [
         "jam_edited-2.rpp",
         "jam_edited-2.otio",
         "jam_edited-2.dawproject",
+        "jam_edited-2_ardour",
         "jam_edited-2_tracks",
     ]
     assert all(path.read_bytes() == content for path, content in before.items())
@@ -289,7 +373,7 @@ def test_the_command_finds_the_recording_beside_the_list(jam, capsys, monkeypatc
 
 def test_bad_wishes_are_one_sentence(jam, capsys):
     assert main(["export", str(jam / "jam_edited.edl.json"), "--to", "logic"]) == 2
-    assert "reaper, otio, dawproject, bundle, but not to 'logic'" in capsys.readouterr().err
+    assert "reaper, otio, dawproject, ardour, bundle, but not to 'logic'" in capsys.readouterr().err
     soundfile.write(jam / "jam.wav", np.zeros((SR, 1)), SR)
     assert main(["export", str(jam / "jam_edited.edl.json"), "--to", "otio"]) == 2
     assert "the list is for a recording of 40.0 s, 2 channels" in capsys.readouterr().err
