@@ -24,6 +24,7 @@ from rl_editor.edit_arguments import (
 from rl_editor.errors import UserError
 from rl_editor.evaluation_command import add_evaluate_command
 from rl_editor.export_command import add_export_command
+from rl_editor.learn_command import add_learn_command
 from rl_editor.run_pictures import add_runs_command
 from rl_editor.stopping import EXIT_TERMINATED, EXIT_USER_ERROR, exit_code, terminable
 
@@ -108,6 +109,7 @@ def build_parser() -> argparse.ArgumentParser:
     render.set_defaults(run=_render)
 
     add_export_command(commands)
+    add_learn_command(commands)
     add_data_commands(commands)
     add_runs_command(commands)
     add_evaluate_command(commands)

@@ -51,9 +51,10 @@ STAGES = {
         evaluate event_file gate gate_report ppo rollout run_folder run_log run_state
         run_view train training_data training_flags training_run validation""",
     "use": """
-        __init__ cli data_commands deciding edit_arguments editors evaluation evaluation_cases
+        __init__ cli corrected_projects data_commands deciding edit_arguments editors evaluation
+        evaluation_cases
         evaluation_command evaluation_pictures evaluation_report exact_length export_command
-        fitted_plan infer
+        fitted_plan infer learn_command
         notes output_paths progress
         reasons report run_curves run_pictures""",
 }
