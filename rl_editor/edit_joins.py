@@ -72,6 +72,7 @@ def measured_joins(clips: Sequence[Clip], reader: SampleReader, grid: BeatGrid) 
             crossfade_s=samples_to_seconds(overlap, sr),
             curve=b.fade_in_curve,
             **{name: float(column[k]) for name, column in columns.items()},
+            alternatives=(),
         )
         for k, (middle, overlap, (_, b)) in enumerate(zip(middles, overlaps, joined, strict=True))
     )

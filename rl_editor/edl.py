@@ -39,6 +39,7 @@ from rl_editor.edl_types import (
     EdlGrid,
     Finish,
     Join,
+    JoinAlternative,
     Source,
     back_to_back,
     timeline_length,
@@ -55,6 +56,7 @@ __all__ = [
     "EdlGrid",
     "Finish",
     "Join",
+    "JoinAlternative",
     "Source",
     "back_to_back",
     "check_lufs",
@@ -69,6 +71,7 @@ MAX_FILE_BYTES = 256 * 2**20
 MAX_CLIPS = 100_000
 MAX_BEATS = 1_000_000
 MAX_HINTS = 10_000
+MAX_ALTERNATIVES = 3
 MAX_CHANNELS = 1024
 LUFS_RANGE = (-40.0, -5.0)
 """Integrated loudness that an output may be brought to."""
@@ -156,6 +159,9 @@ def _to_json(edl: EditDecisionList) -> dict[str, Any]:
         del values["grid"]["hints"]
     if edl.finish == Finish():  # the same for what is done to the output
         del values["finish"]
+    for join in values["joins"]:
+        if not join["alternatives"]:
+            del join["alternatives"]
     return values
 
 
@@ -290,6 +296,22 @@ _CHECK_DECISION = record(
         "reason": text_up_to(1000),
     },
 )
+_PERCENTILES = {
+    "click_energy_percentile": _PERCENTILE,
+    "level_step_db_percentile": _PERCENTILE,
+    "beat_phase_error_ms_percentile": _PERCENTILE,
+    "harmonic_distance_percentile": _PERCENTILE,
+}
+_CHECK_ALTERNATIVE = record(
+    JoinAlternative,
+    {
+        "left_end_s": _TIME,
+        "right_start_s": _TIME,
+        "crossfade_s": _TIME,
+        "curve": one_of(CURVES),
+        **_PERCENTILES,
+    },
+)
 _CHECK_JOIN = record(
     Join,
     {
@@ -297,13 +319,11 @@ _CHECK_JOIN = record(
         "crossfade_s": _TIME,
         "curve": one_of(CURVES),
         "click_energy": _ANY_NUMBER,
-        "click_energy_percentile": _PERCENTILE,
         "level_step_db": _ANY_NUMBER,
-        "level_step_db_percentile": _PERCENTILE,
         "beat_phase_error_ms": _ANY_NUMBER,
-        "beat_phase_error_ms_percentile": _PERCENTILE,
         "harmonic_distance": _ANY_NUMBER,
-        "harmonic_distance_percentile": _PERCENTILE,
+        **_PERCENTILES,
+        "alternatives": list_of(_CHECK_ALTERNATIVE, MAX_ALTERNATIVES),
     },
 )
 _CHECK_EDL = record(

@@ -111,6 +111,38 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class JoinAlternative:
+    """Another place at which the two sides of a join can meet.
+
+    Attributes:
+        left_end_s, right_start_s: where the clip before would end in the source, and the one after
+            begin, their shares of the crossfade included.
+        crossfade_s, curve: its length and its law.
+        click_energy_percentile, level_step_db_percentile, beat_phase_error_ms_percentile,
+        harmonic_distance_percentile: as of the join itself.
+    """
+
+    left_end_s: float
+    right_start_s: float
+    crossfade_s: float
+    curve: str
+    click_energy_percentile: float
+    level_step_db_percentile: float
+    beat_phase_error_ms_percentile: float
+    harmonic_distance_percentile: float
+
+    @property
+    def worst_percentile(self) -> float:
+        """The highest of the four."""
+        return max(
+            self.click_energy_percentile,
+            self.level_step_db_percentile,
+            self.beat_phase_error_ms_percentile,
+            self.harmonic_distance_percentile,
+        )
+
+
+@dataclass(frozen=True)
 class Join:
     """How one clip goes over into the next, measured on the output.
 
@@ -125,6 +157,7 @@ class Join:
         level_step_db: level after minus level before.
         beat_phase_error_ms: how far the beat after is from where the beat before leads.
         harmonic_distance: between the two sides.
+        alternatives: up to three other places, the one that is heard least first.
     """
 
     timeline_s: float
@@ -138,6 +171,7 @@ class Join:
     beat_phase_error_ms_percentile: float
     harmonic_distance: float
     harmonic_distance_percentile: float
+    alternatives: tuple[JoinAlternative, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.clip_edges import keeps_time, with_end, with_start
-from rl_editor.edl import Clip, Join
+from rl_editor.edl import MAX_ALTERNATIVES, Clip, Join, JoinAlternative
 from rl_editor.effects import clip_envelope, transform
 from rl_editor.grid import BeatGrid
 from rl_editor.join_measures import (
@@ -31,10 +31,10 @@ from rl_editor.join_measures import (
     offset_between,
     read_mono,
 )
-from rl_editor.join_search import Place, Room, best_places, crossfaded, window_reach
+from rl_editor.join_search import APART_S, Place, Room, best_places, crossfaded, window_reach
 from rl_editor.ringing import ringing_samples
 from rl_editor.sample_readers import NearbyReader, SampleReader
-from rl_editor.units import seconds_to_samples
+from rl_editor.units import samples_to_seconds, seconds_to_samples
 
 STILL_CROSSFADE_S = 0.02
 """Crossfade where the cut stays on its beat."""
@@ -86,14 +86,47 @@ class JoinChoice:
         offset_s = 0.0 if is_on_time else self._beat_offset(left, right)
         places = self._candidates(left, right, offset_s)
         joins = self._measured(left, right, places, offset_s)
-        best = min(range(len(places)), key=lambda k: self._cost(places[k], joins[k]))
-        place, join = places[best], joins[best]
+        ranked = sorted(range(len(places)), key=lambda k: self._cost(places[k], joins[k]))
+        place = places[ranked[0]]
+        join = replace(
+            joins[ranked[0]],
+            alternatives=self._alternatives(left, right, [(places[k], joins[k]) for k in ranked]),
+        )
         ringing = self._ringing(left, right, place)
         if ringing is not None:
             rung = self._measured(left, right, [ringing], offset_s)[0]
+            rung = replace(rung, alternatives=join.alternatives)
             if is_within_limits(rung) or not is_within_limits(join):
                 return ringing, rung
         return place, join
+
+    def _alternatives(
+        self, left: Clip, right: Clip, ranked: Sequence[tuple[Place, Join]]
+    ) -> tuple[JoinAlternative, ...]:
+        """Return what could be chosen in place of the first: other places, or other laws there."""
+        sr = self.reader.info.sample_rate
+        known, found = [ranked[0][0]], []
+        for place, join in ranked[1:]:
+            if any(_is_same(place, other, APART_S * sr) for other in known):
+                continue
+            known.append(place)
+            end, start = left.source_samples(sr)[1], right.source_samples(sr)[0]
+            half = place.overlap // 2
+            percentiles = {
+                f"{name}_percentile": getattr(join, f"{name}_percentile") for name in INAUDIBLE
+            }
+            found.append(
+                JoinAlternative(
+                    left_end_s=samples_to_seconds(end + place.shift + half, sr),
+                    right_start_s=samples_to_seconds(
+                        start + place.shift + place.alignment - half, sr
+                    ),
+                    crossfade_s=join.crossfade_s,
+                    curve=join.curve,
+                    **percentiles,
+                )
+            )
+        return tuple(found[:MAX_ALTERNATIVES])
 
     def as_it_is(self, left: Clip, right: Clip, is_on_time: bool) -> tuple[Place, Join]:
         """Return the place and the join of two clips whose cut must not move."""
@@ -152,6 +185,7 @@ class JoinChoice:
                 place.overlap / sr,
                 place.curve,
                 **{name: float(column[k]) for name, column in columns.items()},
+                alternatives=(),
             )
             for k, place in enumerate(places)
         ]
@@ -240,6 +274,11 @@ class JoinChoice:
             alignment = max(place.alignment, -right_start - shift)
             return Place(shift, alignment, 0, "linear")
         return replace(place, overlap=min(place.overlap, possible) // 2 * 2)
+
+
+def _is_same(place: Place, other: Place, apart: float) -> bool:
+    """Return whether two places differ by less than `apart` samples, and not in their law."""
+    return abs(place.shift - other.shift) < apart and place.curve == other.curve
 
 
 def _excerpt(left: Clip, right: Clip, place: Place, reader: SampleReader) -> NDArray[np.float64]:

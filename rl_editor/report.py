@@ -299,12 +299,15 @@ def _joins_table(joins: Sequence[Join]) -> str:
             f"{join.level_step_db:+.1f} ({join.level_step_db_percentile:.0f})",
             f"{join.beat_phase_error_ms:+.0f} ({join.beat_phase_error_ms_percentile:.0f})",
             f"{join.harmonic_distance_percentile:.0f}",
+            _other_places(join),
         )
         for join in joins
     ]
     note = (
         "<p>Numbers from 0 to 100 are percentiles among this recording's own ordinary beat "
-        "changes: 50 is a change like any other, above 95 is one to listen to.</p>"
+        "changes: 50 is a change like any other, above 95 is one to listen to. Other places are "
+        "where in the recording the passage before could end instead, with the worst percentile "
+        "there; the edit list has all of them.</p>"
     )
     head = (
         "in the edited track",
@@ -313,5 +316,15 @@ def _joins_table(joins: Sequence[Join]) -> str:
         "level step, dB",
         "beat error, ms",
         "harmony",
+        "other places",
     )
     return note + _table(head, rows, range(6), "cards")
+
+
+def _other_places(join: Join) -> str:
+    """Return where else the join could be, and the worst percentile there."""
+    told = [
+        f"{_span_text(a.left_end_s, a.left_end_s)} ({a.worst_percentile:.0f})"
+        for a in join.alternatives
+    ]
+    return ", ".join(told) or "none"

@@ -15,6 +15,7 @@ from rl_editor.edl import (
     EditDecisionList,
     EdlGrid,
     Join,
+    JoinAlternative,
     Source,
     back_to_back,
     read_edl,
@@ -112,10 +113,16 @@ def lists(draw) -> EditDecisionList:
         reason=st.text(max_size=50),
     )
     numbers = st.floats(-1e6, 1e6)
+    others = st.builds(
+        JoinAlternative,
+        *[st.floats(0, 60), st.floats(0, 60), share, st.sampled_from(CURVES)],
+        *[st.floats(0, 100)] * 4,
+    )
     joins = st.builds(
         Join,
         *[st.floats(0, 60), share, st.sampled_from(CURVES)],
         *[st.floats(0, 100) if i % 2 else numbers for i in range(8)],
+        alternatives=st.lists(others, max_size=3).map(tuple),
     )
     return EditDecisionList(
         source=Source(draw(st.text(max_size=50)), "", sr, draw(st.integers(1, 8)), DURATION_S),

@@ -256,3 +256,22 @@ def test_what_sustains_is_crossfaded_for_longer():
     assert join.crossfade_s <= 0.06
     noise = stereo(0.1 * np.random.default_rng(0).standard_normal(16 * SR))
     assert fitted(clips, noise)[0].joins[0].crossfade_s <= 0.0301
+
+
+def test_other_places_are_ranked_apart_and_possible():
+    rng = np.random.default_rng(3)
+    times_s = np.arange(0.5, 29.5, 0.5)
+    audio = clicks(times_s, 30) + 0.02 * rng.standard_normal((30 * SR, 2)).astype(np.float32)
+    result, _ = fitted([Clip(0, 10.0), Clip(20.0, 29.0)], audio)
+    (join,) = result.joins
+    others = join.alternatives
+    assert 1 <= len(others) <= 3
+    ends = [(result.clips[0].source_end_s, join.curve)]
+    ends += [(other.left_end_s, other.curve) for other in others]
+    for (one_s, one_law), (other_s, other_law) in itertools.combinations(ends, 2):
+        assert abs(one_s - other_s) > 0.005 or one_law != other_law
+    for other in others:
+        assert abs(other.left_end_s - 10.0) < 0.35
+        assert abs(other.right_start_s - 20.0) < 0.35
+        assert 0.0 < other.crossfade_s <= 0.2
+        assert 0.0 <= other.worst_percentile <= 100.0
