@@ -110,7 +110,7 @@ def render(
         wanted = output_format or OutputFormat()
         output = wanted.applied(reader.info, output_path)
         check_output(source_path, output_path, output, wanted.subtype)
-        _check_fit(edl, reader.info)
+        check_fit(edl, reader.info)
         metadata = Metadata(read_tags(reader.info), chapters_of(edl) if chapters else ())
         centred = CentredReader(reader, edl.finish.dc_offset) if edl.finish.dc_offset else reader
         job = _Job(edl, centred, output_path, output, metadata, on_progress or (lambda share: None))
@@ -299,7 +299,7 @@ def render_array(edl: EditDecisionList, audio: Audio) -> Audio:
     higher.
     """
     reader = ArrayReader(audio, edl.source.sample_rate)
-    _check_fit(edl, reader.info)
+    check_fit(edl, reader.info)
     result = np.concatenate(list(mixed_blocks(edl, reader)))
     peak = _peak(result)
     ceiling = _ceiling(peak, edl, reader, may_exceed=True)
@@ -336,7 +336,7 @@ def _source_peak(edl: EditDecisionList, reader: SampleReader) -> float:
     )
 
 
-def _check_fit(edl: EditDecisionList, info: AudioInfo) -> None:
+def check_fit(edl: EditDecisionList, info: AudioInfo) -> None:
     """Raise UserError unless the list was made for a recording like this one."""
     if not edl.clips:
         raise UserError("the edit decision list holds no clip, so there is nothing to write.")

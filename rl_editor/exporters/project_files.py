@@ -16,20 +16,20 @@ from pathlib import Path
 import numpy as np
 
 from rl_editor.atomic import atomic_path
-from rl_editor.audio import AudioReader, AudioWriter, probe
+from rl_editor.audio import AudioReader, AudioWriter
 from rl_editor.clip_mix import BLOCK_SAMPLES, mixed_blocks
 from rl_editor.edl import Clip, EditDecisionList, timeline_length
 from rl_editor.errors import UserError
 from rl_editor.exporters import ardour, bundle, dawproject, otio, reaper
 from rl_editor.exporters.session import Session, needs_file, session_of
 from rl_editor.pairs import EDL_SUFFIX
+from rl_editor.render import check_fit
 from rl_editor.sample_readers import CentredReader, SampleReader
 from rl_editor.units import samples_to_seconds, seconds_to_samples
 
 EXACT_SUFFIXES = (".wav", ".aif", ".aiff", ".flac")
 """Recordings that every workstation reads sample for sample; others are decoded for it."""
 AUDIO_SUFFIX = "_audio"
-SAME_LENGTH_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,11 @@ def export(
         UserError: the recording is not that of the list, or nothing can be written there.
     """
     recording, base = Path(recording), _base(Path(beside))
-    _check_recording(edl, recording)
+    with AudioReader(recording) as reader:
+        info = reader.info
+    check_fit(edl, info)
+    # what was cut is of the recording as it is, not as the list remembers it
+    edl = replace(edl, source=replace(edl.source, duration_s=info.duration_s))
     try:
         needs_audio = any(FORMATS[name].content for name in formats)
         audio = _audio_files(edl, recording, base) if needs_audio else _Audio(recording, {})
@@ -160,22 +164,6 @@ def _unused(base: Path, suffix: str) -> Path:
         if not os.path.lexists(target):
             return target
         number += 1
-
-
-def _check_recording(edl: EditDecisionList, recording: Path) -> None:
-    info = probe(recording)
-    expected = edl.source
-    is_same = (
-        info.sample_rate == expected.sample_rate
-        and info.channels == expected.channels
-        and abs(info.duration_s - expected.duration_s) <= SAME_LENGTH_S
-    )
-    if not is_same:
-        raise UserError(
-            f"the list is for a recording of {expected.duration_s:.1f} s, {expected.channels} "
-            f"channels and {expected.sample_rate} Hz, but {recording} has {info.duration_s:.1f} s, "
-            f"{info.channels} and {info.sample_rate}; name the recording with --recording."
-        )
 
 
 def _audio_files(edl: EditDecisionList, recording: Path, base: Path) -> _Audio:

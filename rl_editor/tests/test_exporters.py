@@ -376,8 +376,21 @@ def test_bad_wishes_are_one_sentence(jam, capsys):
     assert "reaper, otio, dawproject, ardour, bundle, but not to 'logic'" in capsys.readouterr().err
     soundfile.write(jam / "jam.wav", np.zeros((SR, 1)), SR)
     assert main(["export", str(jam / "jam_edited.edl.json"), "--to", "otio"]) == 2
-    assert "the list is for a recording of 40.0 s, 2 channels" in capsys.readouterr().err
+    assert "a recording of 2 channels at 8000 Hz, but" in capsys.readouterr().err
+    soundfile.write(jam / "jam.wav", np.zeros((SR, 2)), SR)
+    assert main(["export", str(jam / "jam_edited.edl.json"), "--to", "otio"]) == 2
+    assert "needs 33.0 s of recording" in capsys.readouterr().err
     assert not (jam / "jam_edited.otio").exists()
+
+
+def test_a_recording_that_is_a_little_shorter_than_the_list_says_will_do(jam):
+    audio, _ = soundfile.read(jam / "jam.wav")
+    soundfile.write(jam / "jam.wav", audio[:-400], SR, "FLOAT")
+    _, (folder, path) = exported(jam, "ardour,otio")
+    assert soundfile.info(audio_folder(folder, "jam_edited") / "jam.wav").frames == 40 * SR - 400
+    timeline = json.loads(path.read_text(encoding="utf-8"))
+    last = timeline["tracks"]["children"][-1]["children"][-1]["source_range"]
+    assert last["start_time"]["value"] + last["duration"]["value"] == 40 * SR - 400
 
 
 def test_names_with_quotes_and_lines_stay_one_word():
