@@ -141,7 +141,15 @@ def edit(
             export_paths=export(edl, source, chosen.exports, paths[0]) if chosen.exports else (),
         )
         mark = report_mark(result.output_path, result.edl_path)
-        report.write_report(edl, track, result.removed_s, paths[2], notes=result.notes, mark=mark)
+        report.write_report(
+            edl,
+            track,
+            result.removed_s,
+            paths[2],
+            notes=result.notes,
+            mark=mark,
+            sounds=(source, result.output_path),
+        )
     return result
 
 

@@ -6,9 +6,11 @@ works offline, prints, and says in tables everything that its picture shows.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,8 @@ MAX_RULER_MARKS = 7
 """So many fit beside each other on a phone."""
 LEVEL_RANGE_DB = 48.0
 """Levels from the loudest beat down to this far below it are drawn, dB."""
+AROUND_S = 4.0
+"""What is heard before and after a join that is listened to from the page."""
 LEAST_FIT = 0.05
 """Tempi that fit worse, against the one that fits best, are not told."""
 CLEAR_TEMPO_RATIO = 1.08
@@ -50,6 +54,8 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 svg { display: block; width: 100%; height: 8.5rem; }
 .ruler { position: relative; height: 1.6rem; font-size: .8rem; color: var(--soft); }
 .ruler span { position: absolute; border-left: 1px solid var(--soft); padding-left: .2rem; }
+.players { display: flex; flex-wrap: wrap; gap: 1rem; } .players audio { display: block; }
+a { color: inherit; text-underline-offset: .15em; }
 .kept { fill: var(--kept); } .gone { fill: var(--gone); }
 .key span { margin-right: 1.5rem; } .swatch { display: inline-block; width: .8em; height: .8em; }
 @media (max-width: 40rem) {
@@ -61,7 +67,8 @@ svg { display: block; width: 100%; height: 8.5rem; }
   .cards td::before { content: attr(data-label); color: var(--soft); padding-right: 1rem; }
   .cards td:first-child { font-weight: bold; }
 }
-@media print { body { margin: 0; max-width: none; } tr { break-inside: avoid; } }
+@media print { body { margin: 0; max-width: none; } tr { break-inside: avoid; }
+  .players { display: none; } }
 """
 """On a phone the rows of tables of the class "cards" become cards, a line for each cell."""
 
@@ -74,6 +81,7 @@ def write_report(
     *,
     notes: Sequence[str] = (),
     mark: str = "",
+    sounds: tuple[Path, Path] | None = None,
 ) -> None:
     """Write the page of an edit; it appears whole or not at all.
 
@@ -84,11 +92,14 @@ def write_report(
         path: of the page.
         notes: what the musician should know besides, a line each.
         mark: tag that tells which edit the page belongs to (`output_paths.report_mark`).
+        sounds: the recording and the edited track, to be heard from the page; they are named by
+            their way from it.
 
     Raises:
         UserError: the page cannot be written.
     """
-    page = render_page(edl, track, removed_s, notes=notes, mark=mark)
+    links = None if sounds is None else (_link(sounds[0], path), _link(sounds[1], path))
+    page = render_page(edl, track, removed_s, notes=notes, mark=mark, links=links)
     try:
         with atomic_path(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
@@ -106,22 +117,25 @@ def render_page(
     *,
     notes: Sequence[str] = (),
     mark: str = "",
+    links: tuple[str, str] | None = None,
 ) -> str:
-    """Return the page as HTML; see `write_report`."""
+    """Return the page as HTML; see `write_report`. `links` are those of the two sounds."""
+    before, after = links or ("", "")
     name = escape(Path(edl.source.path).name)
     body = [
         f"<h1>Edit of {name}</h1>",
         _summary(edl, track, removed_s),
         *(f"<p>Note: {escape(note)}.</p>" for note in notes),
+        *((_players(before, after),) if links else ()),
         "<h2>What was kept</h2>",
         _picture(edl, track),
         '<p class="key">Level over the time of the recording. '
         '<span><i class="swatch" style="background:var(--kept)"></i> kept</span>'
         '<span><i class="swatch" style="background:var(--gone)"></i> left out</span></p>',
         "<h2>Passages and reasons</h2>",
-        _decisions_table(edl),
+        _decisions_table(edl, before),
         "<h2>Joins</h2>",
-        _joins_table(edl.joins),
+        _joins_table(edl.joins, after),
     ]
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -142,13 +156,52 @@ def _table(
 
     def cells(tag: str, values: Sequence[str]) -> str:
         return "".join(
-            f"<{tag}{_attributes(tag, head[i], i in numbers)}>{escape(value)}</{tag}>"
+            f"<{tag}{_attributes(tag, head[i], i in numbers)}>{_cell(value)}</{tag}>"
             for i, value in enumerate(values)
         )
 
     lines = "".join(f"<tr>{cells('td', row)}</tr>\n" for row in rows)
     top = f"<thead><tr>{cells('th', head)}</tr></thead>\n" if any(head) else ""
     return f'<table class="{kind}">{top}<tbody>{lines}</tbody></table>'
+
+
+class _Html(str):
+    """Text that is HTML already."""
+
+
+def _cell(value: str) -> str:
+    return value if isinstance(value, _Html) else escape(value)
+
+
+def _link(sound: Path, page: str | Path) -> str:
+    """Return how a page names a file: by the way from its folder, or as a whole on other drives."""
+    folder = os.path.dirname(os.path.abspath(page))
+    try:
+        way = os.path.relpath(os.path.abspath(sound), folder)
+    except ValueError:  # another drive
+        return Path(sound).resolve().as_uri()
+    return quote(os.fsencode(Path(way).as_posix()))
+
+
+def _players(before: str, after: str) -> str:
+    """Return two players, of the recording and of the edited track."""
+    players = "".join(
+        f'<div><label>{word}<audio controls preload="none" src="{escape(link)}"></audio></label>'
+        f"</div>"
+        for word, link in (("Before", before), ("After", after))
+    )
+    return (
+        f'<h2>Listen</h2><div class="players">{players}</div><p>The page plays the files where '
+        "they lie; it does not hold them.</p>"
+    )
+
+
+def _heard(link: str, text: str, start_s: float, end_s: float) -> str:
+    """Return a text that leads to a part of a sound, as a media fragment (W3C, Media Fragments)."""
+    if not link:
+        return text
+    part = f"{escape(link)}#t={max(0.0, start_s):.2f},{end_s:.2f}"
+    return _Html(f'<a href="{part}">{escape(text)}</a>')
 
 
 def _attributes(tag: str, label: str, is_number: bool) -> str:
@@ -251,8 +304,11 @@ def played_share(edl: EditDecisionList, edges_s: NDArray[np.float64]) -> NDArray
     return np.minimum(heard_seconds(spans_s, edges_s) / np.diff(edges_s), 1.0)
 
 
-def _decisions_table(edl: EditDecisionList) -> str:
-    """Return a table in which actions of the same kind and reason in a row are one passage."""
+def _decisions_table(edl: EditDecisionList, sound: str = "") -> str:
+    """Return a table in which actions of the same kind and reason in a row are one passage.
+
+    Their times lead to them in the recording, `sound`, if that is given.
+    """
     passages: list[list[Decision]] = []
     for decision in edl.decisions:
         removed = decision.type in REMOVING_NAMES
@@ -270,7 +326,7 @@ def _decisions_table(edl: EditDecisionList) -> str:
         sure = [d.probability for d in passage if d.probability is not None]
         rows.append(
             (
-                _span_text(passage[0].time_s, end_s),
+                _heard(sound, _span_text(passage[0].time_s, end_s), passage[0].time_s, end_s),
                 passage[0].reason,
                 f"{100 * float(np.mean(sure)):.0f}%" if sure else "",
             )
@@ -288,12 +344,17 @@ def _span_text(start_s: float, end_s: float) -> str:
     return " to ".join(texts if last > first else texts[:1])
 
 
-def _joins_table(joins: Sequence[Join]) -> str:
+def _joins_table(joins: Sequence[Join], sound: str = "") -> str:
     if not joins:
         return "<p>There are no joins: the recording plays straight through.</p>"
     rows = [
         (
-            format_time(join.timeline_s),
+            _heard(
+                sound,
+                format_time(join.timeline_s),
+                join.timeline_s - AROUND_S,
+                join.timeline_s + AROUND_S,
+            ),
             f"{1000 * join.crossfade_s:.0f}",
             f"{join.click_energy_percentile:.0f}",
             f"{join.level_step_db:+.1f} ({join.level_step_db_percentile:.0f})",

@@ -17,7 +17,14 @@ from rl_editor.errors import UserError
 from rl_editor.materials import N_MATERIALS, Material
 from rl_editor.planner import Plan
 from rl_editor.reasons import WORDS, decisions, reason, removed_seconds, span_material
-from rl_editor.report import other_tempi, played_share, render_page, tempo_words, write_report
+from rl_editor.report import (
+    AROUND_S,
+    other_tempi,
+    played_share,
+    render_page,
+    tempo_words,
+    write_report,
+)
 from rl_editor.tests.made_up import made_up_track
 from rl_editor.tests.test_grid import played_at
 
@@ -200,6 +207,27 @@ def test_names_cannot_break_the_page():
 def test_without_joins_the_page_says_so():
     page = Page(render_page(made_edl(joins=0), TRACK, {}))
     assert "There are no joins: the recording plays straight through." in page.texts
+
+
+def test_the_page_plays_before_and_after(tmp_path):
+    raw, track = tmp_path / 'a "b" <c>.wav', tmp_path / "out" / "ü.wav"
+    track.parent.mkdir()
+    write_report(made_edl(), TRACK, {}, tmp_path / "out" / "a.html", sounds=(raw, track))
+    page = Page((tmp_path / "out" / "a.html").read_text(encoding="utf-8"))
+    players = [attributes["src"] for tag, attributes in page.tags if tag == "audio"]
+    assert players == ["../a%20%22b%22%20%3Cc%3E.wav", "%C3%BC.wav"]
+    links = [attributes["href"] for tag, attributes in page.tags if tag == "a"]
+    passages = [link for link in links if link.startswith(players[0])]
+    joins = [link for link in links if link.startswith(players[1])]
+    assert passages
+    assert joins
+    assert len(links) == len(passages) + len(joins)
+    starts_s = [float(link.split("#t=")[1].split(",")[0]) for link in passages]
+    assert starts_s == sorted(starts_s)
+    (join,) = made_edl().joins[:1]
+    start_s, end_s = (float(s) for s in joins[0].split("#t=")[1].split(","))
+    assert start_s <= join.timeline_s <= end_s
+    assert end_s - start_s <= 2 * AROUND_S
 
 
 def test_the_page_is_written_whole(tmp_path):
