@@ -108,8 +108,6 @@ def decide(
         options: what is asked for.
         share: of the recording that the track lasts; None is what the options say.
     """
-    if share is None and options.duration_s is not None:
-        share = min(options.duration_s / track.duration_s, 1.0)
     level_db = track.features[:, FEATURE_NAMES.index("rms_db")]
     start = EditState.start(track.grid, level_db, loaded.config.episode)
     planner = loaded.config.planner
@@ -118,7 +116,7 @@ def decide(
         loaded.normalisation,
         track,
         start,
-        target_keep_ratio=options.keep_ratio if share is None else share,
+        target_keep_ratio=options.share_of(track.duration_s) if share is None else share,
         config=dataclasses.replace(
             planner, effort=options.effort, keep_bias=planner.keep_bias + STYLES[options.style]
         ),

@@ -241,7 +241,7 @@ def _notes(
     """Return what the musician should know besides the numbers."""
     kept = notes.kept_share(edl, track.grid)
     return (
-        *notes.kept_notes(kept, wishes.keep_ratio, made.music_found),
+        *notes.kept_notes(kept, wishes.share_of(track.duration_s), made.music_found),
         *notes.tempo_notes(track.grid, wishes.tempo_bpm),
         *(notes.grid_notes(track.grid, edl.grid.hints) if made.music_found else ()),
         *notes.join_notes(edl.joins),

@@ -55,7 +55,7 @@ def kept_notes(share: float, wanted: float | None, music_found: bool) -> tuple[s
             return (
                 "no music was found, so everything was kept; --keep-ratio 0.5 keeps about half",
             )
-        return ("no music was found; only because a share was asked for did anything go",)
+        return ("no music was found; only because it was asked for did anything go",)
     if share >= NEARLY_ALL and (wanted is None or wanted < NEARLY_ALL):
         return (f"nothing to cut was found: {_percent(share)} of the recording was kept",)
     if share < HARDLY_ANY and (wanted is None or wanted >= HARDLY_ANY):

@@ -124,6 +124,12 @@ class Wishes:
         """Whether a length or a share is asked for."""
         return self.duration_s is not None or self.keep_ratio is not None
 
+    def share_of(self, duration_s: float) -> float | None:
+        """Return the share of a recording of `duration_s` that is asked for, if one is."""
+        if self.duration_s is None:
+            return self.keep_ratio
+        return min(self.duration_s / duration_s, 1.0)
+
     def check(self) -> None:
         """Raise UserError if the wishes cannot be meant, whatever the recording."""
         ratio, length_s = self.keep_ratio, self.duration_s

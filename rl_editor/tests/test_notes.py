@@ -50,7 +50,7 @@ def test_without_music_only_that_is_told():
     (told,) = kept_notes(1.0, None, music_found=False)
     assert told.startswith("no music was found, so everything was kept; --keep-ratio")
     (told,) = kept_notes(0.5, 0.5, music_found=False)
-    assert told.startswith("no music was found; only because a share was asked for")
+    assert told.startswith("no music was found; only because it was asked for")
 
 
 def test_a_beat_that_is_hard_to_hear():

@@ -148,3 +148,10 @@ def test_wishes_are_granted(keep, asked, unwanted, least):
             assert start == 0 or wishes.drop[start - 1]
             assert end == 24 or wishes.drop[end]
     np.testing.assert_array_equal(BeatWishes.none(24).granted(keep), keep)
+
+
+def test_a_duration_is_a_share_of_its_recording():
+    assert Wishes(duration_s=15.0).share_of(60.0) == 0.25
+    assert Wishes(duration_s=61.0, exact=True).share_of(60.0) == 1.0
+    assert Wishes(keep_ratio=0.5).share_of(60.0) == 0.5
+    assert Wishes().share_of(60.0) is None
