@@ -28,8 +28,6 @@ LEAST_SHARE = 0.001
 FADE_S = 2.0
 """Longest fade at an end that is cut for the sake of the length."""
 FADE_CURVE = "gentle_s"
-SHORTEST_S = 0.1
-"""A last clip of which less would be heard goes."""
 
 
 def fit_to_length(
@@ -85,20 +83,31 @@ def with_exact_length(
 
 
 def _cut_off(fitted: FittedPlan, target: int, sr: int) -> FittedPlan:
-    """Return the clips up to a sample of the output, the last one faded out."""
+    """Return the clips up to a sample of the output, the last one faded out.
+
+    A clip that would only begin to fade in goes. One before the last may ring on beyond the end.
+    """
     clips = list(fitted.clips)
-    while len(clips) > 1 and _too_short(clips[-1], target, sr):
+    while len(clips) > 1 and target - clips[-1].timeline_samples(sr)[0] <= clips[-1].fade_in_s * sr:
         clips.pop()
-    last = _of_length(clips[-1], target - clips[-1].timeline_samples(sr)[0], sr)
-    fade = min(round(FADE_S * sr), (target - last.timeline_samples(sr)[0]) // 2)
-    clips[-1] = replace(last, fade_out_s=samples_to_seconds(fade, sr), fade_out_curve=FADE_CURVE)
+    clips[:-1] = [_ending_by(clip, target, sr) for clip in clips[:-1]]
+    first = clips[-1].timeline_samples(sr)[0]
+    last = _of_length(clips[-1], target - first, sr)
+    fade_s = samples_to_seconds(min(round(FADE_S * sr), (target - first) // 2), sr)
+    in_s = min(last.fade_in_s, samples_to_seconds(target - first, sr))
+    clips[-1] = replace(last, fade_in_s=in_s, fade_out_s=fade_s, fade_out_curve=FADE_CURVE)
     joins = tuple(sorted(fitted.joins, key=lambda join: join.timeline_s)[: len(clips) - 1])
     return replace(fitted, clips=tuple(clips), joins=joins)
 
 
-def _too_short(clip: Clip, target: int, sr: int) -> bool:
-    """Return whether too little of a clip is before a sample of the output."""
-    return target - clip.timeline_samples(sr)[0] < (clip.fade_in_s + SHORTEST_S) * sr
+def _ending_by(clip: Clip, target: int, sr: int) -> Clip:
+    """Return a clip that ends at a sample of the output at the latest, faded as it was."""
+    first, last = clip.timeline_samples(sr)
+    if last <= target:
+        return clip
+    length_s = samples_to_seconds(target - first, sr)
+    ended = _of_length(clip, target - first, sr)
+    return replace(ended, fade_out_s=min(clip.fade_out_s, length_s))
 
 
 def _stretched(fitted: FittedPlan, target: int, sr: int) -> FittedPlan:

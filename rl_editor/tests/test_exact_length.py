@@ -1,7 +1,5 @@
 """A length is reached by asking again, and to the sample by a fade or another speed."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -46,6 +44,22 @@ def test_the_length_is_exact(wanted_s):
         assert heard[0, 0] == 0.5
 
 
+@pytest.mark.parametrize("wanted_s", [10.45, 10.2, 9.95, 9.6, 9.55, 9.51])
+def test_what_rings_on_beyond_the_end_is_cut_as_well(wanted_s):
+    clips = (
+        Clip(0.0, 10.5, fade_out_s=1.0, fade_out_curve="convex"),  # rings under the next one
+        Clip(15.0, 30.0, 9.5, fade_in_s=0.1),
+    )
+    rings = FittedPlan(clips, (Join(9.55, 0.1, "linear", *[0.0] * 8),))
+    made = with_exact_length(rings, wanted_s, NOTHING_ASKED, SR)
+    assert timeline_length(made.clips, SR) == round(wanted_s * SR)
+    assert {clip.rate for clip in made.clips} == {1.0}
+    assert len(made.joins) == len(made.clips) - 1
+    for clip in made.clips:
+        start, end = clip.timeline_samples(SR)
+        assert max(clip.fade_in_s, clip.fade_out_s) * SR <= end - start + 1e-6
+
+
 def test_what_is_to_be_kept_is_not_faded_away():
     asked = AskedSpans(((28.0, 30.0),), (), 40.0)
     made = with_exact_length(crossfaded(), 24.5, asked, SR)
@@ -85,5 +99,4 @@ def test_the_nearest_of_several_is_taken_where_none_fits():
     assert fitted.clips[0].source_end_s == 46.0
     assert next(lengths, None) is None
     assert TRIES == 5
-    assert dataclasses.is_dataclass(fitted)
     assert 0.0 < made <= 1.0
