@@ -33,7 +33,7 @@ from rl_editor.edl import (
     write_edl,
 )
 from rl_editor.errors import UserError
-from rl_editor.exporters.project_files import export
+from rl_editor.exporters.project_files import export, parse_formats
 from rl_editor.fitted_plan import FittedPlan
 from rl_editor.loudness import Loudness
 from rl_editor.output_paths import number_notes, output_paths, report_mark
@@ -252,6 +252,8 @@ def _notes(
 
 def _check_wishes(options: EditOptions) -> None:
     options.check()
+    if options.exports:
+        parse_formats(",".join(options.exports))
     if options.effort not in EFFORTS:
         raise UserError(
             f"the effort must be {EFFORTS[0]} to {EFFORTS[-1]}, but is {options.effort}; "

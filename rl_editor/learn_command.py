@@ -72,6 +72,7 @@ def corrected_list(project: Path, recording: Path) -> tuple[EditDecisionList, tu
     from rl_editor.edl import EditDecisionList, EdlGrid, Source, read_edl, timeline_length
     from rl_editor.grid import steady_grid
     from rl_editor.pairs import EDL_SUFFIX
+    from rl_editor.render import check_fit
 
     info, sha256 = probe(recording), file_sha256(recording)
     source = Source(recording.name, sha256, info.sample_rate, info.channels, info.duration_s)
@@ -82,6 +83,7 @@ def corrected_list(project: Path, recording: Path) -> tuple[EditDecisionList, tu
                 f"{project} is of another recording than {recording}; name that one with "
                 "--recording."
             )
+        check_fit(edl, info)
         return replace(edl, source=source), ()
     found = read_corrected(project, recording)
     clips = tuple(_inside(clip, info.duration_s) for clip in found.clips)

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from rl_editor import __version__
-from rl_editor.exporters.session import Event, Lane, Session
+from rl_editor.exporters.session import Event, Lane, Session, place_of
 from rl_editor.units import db_to_gain
 
 SUFFIX = ".dawproject"
@@ -130,12 +130,7 @@ def _add_clip(clips: Element, session: Session, event: Event, folder: Path) -> N
         sampleRate=str(session.sample_rate),
         duration=_seconds(session, session.file_samples[event.path]),
     )
-    SubElement(audio, "File", path=_place(event.path, folder), external="true")
-
-
-def _place(path: Path, folder: Path) -> str:
-    whole, base = path.resolve(), folder.resolve()
-    return (whole.relative_to(base) if whole.is_relative_to(base) else whole).as_posix()
+    SubElement(audio, "File", path=place_of(event.path, folder).as_posix(), external="true")
 
 
 def _seconds(session: Session, n_samples: int) -> str:

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rl_editor.exporters.session import Event, Lane, Session
+from rl_editor.exporters.session import Event, Lane, Session, place_of
 
 SUFFIX = ".otio"
 METADATA = "rl_editor"
@@ -95,10 +95,8 @@ def _clip(session: Session, event: Event, folder: Path) -> dict[str, Any]:
 
 def _url(path: Path, folder: Path) -> str:
     """Return a file's place: a relative one as it is, which adapters resolve, else a file URL."""
-    whole, base = path.resolve(), folder.resolve()
-    if whole.is_relative_to(base):
-        return whole.relative_to(base).as_posix()
-    return whole.as_uri()
+    place = place_of(path, folder)
+    return place.as_uri() if place.is_absolute() else place.as_posix()
 
 
 def _gap(session: Session, n_samples: int) -> dict[str, Any]:

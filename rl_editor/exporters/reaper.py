@@ -12,7 +12,7 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
-from rl_editor.exporters.session import Event, Session, printable
+from rl_editor.exporters.session import Event, Session, place_of, printable
 from rl_editor.units import db_to_gain
 
 SUFFIX = ".rpp"
@@ -94,7 +94,7 @@ def _item(session: Session, event: Event, key: str, folder: Path) -> list[str]:
         "      CHANMODE 0",
         *_notes(event.reason),
         f"      <SOURCE {kind}",
-        f"        FILE {quoted_path(event.path, folder)}",
+        f"        FILE {quoted(str(place_of(event.path, folder)))}",
         "      >",
         "    >",
     ]
@@ -107,13 +107,6 @@ def _notes(text: str) -> list[str]:
 
 def _fade(word: str, length_s: float, shape: int) -> str:
     return f"      {word} {shape} {length_s:.9f} 0 {shape} 0 0 0"
-
-
-def quoted_path(path: Path, folder: Path) -> str:
-    """Return how a project in a folder names a file: from there where it can, else as a whole."""
-    whole, base = path.resolve(), folder.resolve()
-    named = whole.relative_to(base) if whole.is_relative_to(base) else whole
-    return quoted(str(named))
 
 
 def _guid(session: Session, key: str) -> str:

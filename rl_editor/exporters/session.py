@@ -87,7 +87,6 @@ class Session:
 
     Attributes:
         name: of the project.
-        recording: the file that it plays, as the workstation reads it.
         sample_rate: Hz.
         channels: of the recording.
         n_samples: of the edited track.
@@ -98,7 +97,6 @@ class Session:
     """
 
     name: str
-    recording: Path
     sample_rate: int
     channels: int
     n_samples: int
@@ -122,6 +120,12 @@ class Session:
 def printable(text: str) -> str:
     """Return a text with a space for what cannot be seen: line ends and control characters."""
     return "".join(c if c.isprintable() else " " for c in text)
+
+
+def place_of(path: Path, folder: Path) -> Path:
+    """Return how a project in a folder names a file: by its way from there, or as a whole."""
+    whole, base = path.resolve(), folder.resolve()
+    return whole.relative_to(base) if whole.is_relative_to(base) else whole
 
 
 def needs_file(clip: Clip) -> bool:
@@ -150,7 +154,6 @@ def session_of(
     lengths |= {files[i]: events[i].n_samples for i in files}
     return Session(
         name=printable(name),
-        recording=recording,
         sample_rate=sr,
         channels=edl.source.channels,
         n_samples=timeline_length(edl.clips, sr),

@@ -322,14 +322,13 @@ def test_the_lanes_of_a_bundle_add_up_to_the_track(jam):
 
 
 def test_processed_clips_are_files_without_gain_and_fades(jam):
-    edl, _ = exported(jam, "reaper")
+    exported(jam, "reaper")
     files = sorted((jam / "jam_edited_audio").iterdir())
     assert [file.name for file in files] == ["clip003.wav", "clip004.wav"]
     audio, _ = soundfile.read(jam / "jam.wav", dtype="float32")
     backwards, _ = soundfile.read(files[1], dtype="float32")
     np.testing.assert_array_equal(backwards, audio[30 * SR : 33 * SR][::-1])
     assert len(soundfile.read(files[0])[0]) == round(4 * SR / 1.25)
-    assert edl.clips[2].rate == 1.25
 
 
 def test_what_exists_stays(jam):
