@@ -22,7 +22,8 @@ GUARD_S = 0.01
 TOLERANCE_S = 1e-3
 """Less is rounding."""
 REACH_S = 2.5
-"""Edges so near to a span stay: further than `boundary_refinement` and `joins` move one."""
+"""Edges so near to a span stay: further than `boundary_refinement` moves one and `joins` shifts
+one; moves by whole beats, which go further, are looked at afterwards (`are_granted`)."""
 SHORTEST_S = 0.05
 """Shorter pieces of a clip go."""
 

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from rl_editor.edl import Clip, back_to_back
 from rl_editor.grid import BeatGrid
+from rl_editor.held_length import moves_within, with_moves
 from rl_editor.join_measures import (
     Reference,
     is_within_limits,
@@ -160,36 +161,10 @@ def refine_boundaries(
     moves_s = np.rint(moves * HOP_S * sr) / sr
     moved = Refined(_moved(planned, moves_s, sr), moves_s, goes_on)
     is_worse = _is_worse(planned, moved, reader, grid, ordinary, stays)
-    for k in np.flatnonzero(is_worse):
-        moves_s[k, 1] = moves_s[k + 1, 0] = 0.0
-    goes_on = goes_on & ~is_worse & _hold_length(moves_s, goes_on, length_room_s)
-    return Refined(_moved(planned, moves_s, sr), moves_s, goes_on)
-
-
-def _hold_length(moves_s: Values, goes_on: NDArray[np.bool_], room_s: float) -> NDArray[np.bool_]:
-    """Take back moves [K, 2] until all together change the length by `room_s` at most.
-
-    Returns for each join whether its moves stay, [K - 1]. Takes that meet at the same place of a
-    passage are the last to lose that.
-    """
-    stays = np.ones(len(moves_s) + 1, dtype=bool)  # from the start of the first clip to the last's
-    is_music = np.concatenate([[False], goes_on, [False]])
-    padded = np.pad(moves_s, ((1, 1), (0, 0)))
-    while True:
-        longer_s = np.where(stays, padded[:-1, 1] - padded[1:, 0], 0.0)
-        drift_s = longer_s.sum()
-        if abs(drift_s) <= room_s:
-            return stays[1:-1]
-        same_way = longer_s * np.sign(drift_s)
-        first = same_way > 0.0
-        if (first & ~is_music).any():
-            first &= ~is_music
-        k = int(np.argmax(np.where(first, same_way, 0.0)))
-        stays[k] = False
-        if k > 0:
-            moves_s[k - 1, 1] = 0.0
-        if k < len(moves_s):
-            moves_s[k, 0] = 0.0
+    moves_s = with_moves(moves_s, np.concatenate([[True], ~is_worse, [True]]))
+    keep = moves_within(moves_s, goes_on, length_room_s)
+    moves_s = with_moves(moves_s, keep)
+    return Refined(_moved(planned, moves_s, sr), moves_s, goes_on & ~is_worse & keep[1:-1])
 
 
 def _moved(clips: Sequence[Clip], moves_s: Values, sr: int) -> tuple[Clip, ...]:

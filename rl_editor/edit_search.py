@@ -37,20 +37,6 @@ LEAST_GAIN = 1e-9
 """What rounding may add to a score."""
 
 
-def runs_of(keep: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the runs [R, 2] of beats that an edit [N] keeps."""
-    padded = np.concatenate([[False], keep, [False]])
-    return np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)
-
-
-def kept(runs: NDArray[np.int64], n_beats: int) -> NDArray[np.bool_]:
-    """Return the edit [N] that keeps the beats of runs [R, 2]."""
-    steps = np.zeros(n_beats + 1, dtype=np.int64)
-    np.add.at(steps, runs[:, 0], 1)
-    np.add.at(steps, runs[:, 1], -1)
-    return np.cumsum(steps[:-1]) > 0
-
-
 @dataclass(frozen=True)
 class ExpectedReward:
     """What edits of one recording are expected to earn.

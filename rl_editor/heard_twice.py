@@ -13,6 +13,7 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
+from rl_editor.kept_runs import runs_of
 from rl_editor.observation import CopyTable
 
 COPY_LIKENESS = 0.8
@@ -46,9 +47,7 @@ def without_heard_twice(keep: NDArray[np.bool_], table: CopyTable) -> NDArray[np
 
 def _joins(keep: NDArray[np.bool_]) -> list[tuple[int, int, int]]:
     """Return (start and end of a kept run, start of the next one) for each join."""
-    padded = np.concatenate([[False], keep, [False]])
-    edges = np.flatnonzero(padded[1:] != padded[:-1]).tolist()
-    runs = list(zip(edges[::2], edges[1::2], strict=True))
+    runs = runs_of(keep).tolist()
     return [(a, b, c) for (a, b), (c, _) in itertools.pairwise(runs)]
 
 

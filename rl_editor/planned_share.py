@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rl_editor.grid import BeatGrid
+from rl_editor.kept_runs import runs_of
 from rl_editor.wishes import BeatWishes
 
 LEAST_QUANTA = 1000
@@ -119,8 +120,7 @@ class ShareSearch:
         """Return an edit without copies, and without passages that are shorter than a bar."""
         while True:
             left = self.finished(keep).copy()
-            edges = np.flatnonzero(np.diff(np.concatenate([[False], left, [False]])))
-            for start, end in edges.reshape(-1, 2).tolist():
+            for start, end in runs_of(left).tolist():
                 is_short = end - start < self._least_beats
                 if is_short and not self.wishes.keep[start:end].any():
                     left[start:end] = False

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from rl_editor.actions import LEAVING_TYPES, PLAYING_TYPES, Action, ActionType, Amount, Size
 from rl_editor.calibration import log_odds as log_odds_of
 from rl_editor.config import PlannerConfig
-from rl_editor.edit_search import ExpectedReward, best_nearby, kept, runs_of
+from rl_editor.edit_search import ExpectedReward, best_nearby
 from rl_editor.edit_state import EditState
 from rl_editor.heard_twice import without_heard_twice
+from rl_editor.kept_runs import kept, runs_of
 from rl_editor.likeliest_edit import change_cost, decide, likeliest_path
 from rl_editor.materials import Material
 from rl_editor.numpy_policy import EncodedTrack, NumpyPolicy

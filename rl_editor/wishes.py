@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rl_editor.actions import AMOUNT_EXISTS, N_AMOUNTS, N_TYPES, ActionType, Amount
 from rl_editor.errors import UserError
 from rl_editor.grid import BeatGrid
+from rl_editor.kept_runs import runs_of
 from rl_editor.units import format_time, parse_time
 
 if TYPE_CHECKING:
@@ -296,10 +297,10 @@ class BeatWishes:
         granted = (keep | self.keep) & ~self.drop
         if self.least_beats <= 1:
             return granted
-        for start, end in _runs(granted):
+        for start, end in runs_of(granted).tolist():
             if end - start < self.least_beats and not self.keep[start:end].any():
                 granted[start:end] = False
-        for start, end in _runs(granted):
+        for start, end in runs_of(granted).tolist():
             granted[slice(*self._grown(granted, start, end))] = True
         return granted
 
@@ -318,11 +319,6 @@ class BeatWishes:
                 start -= 1
             else:
                 return start, end
-
-
-def _runs(keep: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], keep, [False]])))
-    return [(start, end) for start, end in edges.reshape(-1, 2).tolist()]
 
 
 def _overlap_s(spans: Iterable[Span], grid: BeatGrid) -> NDArray[np.float64]:

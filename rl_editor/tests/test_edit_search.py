@@ -10,11 +10,10 @@ from rl_editor.edit_search import (
     AGREEMENT_WEIGHT,
     ExpectedReward,
     best_nearby,
-    kept,
     moves,
-    runs_of,
 )
 from rl_editor.finished_edits import FinishedEdits
+from rl_editor.kept_runs import kept, runs_of
 from rl_editor.materials import Material
 from rl_editor.reward_tables import RewardTables
 from rl_editor.rewards import REWARD_TERMS, total_rewards

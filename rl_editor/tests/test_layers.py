@@ -21,9 +21,9 @@ STAGES = {
         action_sounds actions asked_spans batch_arrangement beat_script boundary_refinement chapters
         clip_edges clip_mix dc_offset decision_times edit_batch edit_joins edit_state
         edit_tables edl edl_fields edl_types effects ending_fade finished_edits grid_lines
-        heard_beats join_choice join_measures join_repair join_search joins level_matching
-        outer_silence render replay ringing sample_readers script_search sound_table span_lists
-        spans spelling wishes""",
+        heard_beats held_length join_choice join_measures join_repair join_search joins
+        kept_runs level_matching outer_silence render replay ringing sample_readers script_search
+        sound_table span_lists spans spelling wishes""",
     "dataset": """
         alignment alignment_cache alignment_clips alignment_table alignment_truth coarse_match
         cut_points demonstrations edit_list_truth envelope_match jump_path line_fit line_search

@@ -9,10 +9,11 @@ from rl_editor.actions import Action, ActionType, Amount, Size
 from rl_editor.agent import Agent
 from rl_editor.calibration import log_odds, sigmoid
 from rl_editor.config import AgentConfig, EpisodeConfig, PlannerConfig
-from rl_editor.edit_search import ExpectedReward, runs_of
+from rl_editor.edit_search import ExpectedReward
 from rl_editor.edit_state import EditState
 from rl_editor.grid import steady_grid
 from rl_editor.heard_twice import without_heard_twice
+from rl_editor.kept_runs import runs_of
 from rl_editor.likeliest_edit import change_cost, decide, likeliest_path
 from rl_editor.materials import Material
 from rl_editor.numpy_policy import NumpyPolicy
